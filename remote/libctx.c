@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libctx.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include <openssl/provider.h>
+
+#include "log.h"
+
+static _Atomic(OSSL_LIB_CTX *) private_ctx; /* never freed: libcurl's handles may outlive us */
+static _Thread_local bool inside;
+
+static enum remote_rc refuse_reentry(struct remote_error *err)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+
+    if (!atomic_flag_test_and_set(&said))
+        remote_log(REMOTE_LOG_WARNING, "called again from within a call of our own: a provider "
+                                       "or engine of this process leads back to hsmbridge");
+    return REMOTE_FAIL(err, REMOTE_E_USAGE, "called again from within a call of our own");
+}
+
+/* OSSL_LIB_CTX_new() reads no configuration; "default" is compiled into libcrypto. */
+static OSSL_LIB_CTX *make_ctx(void)
+{
+    OSSL_LIB_CTX *ctx = OSSL_LIB_CTX_new();
+
+    if (ctx != NULL && OSSL_PROVIDER_load(ctx, "default") == NULL) {
+        OSSL_LIB_CTX_free(ctx);
+        ctx = NULL;
+    }
+    return ctx;
+}
+
+/* Two threads may both make one at first, and one is thrown away: no lock, nothing for a fork. */
+static OSSL_LIB_CTX *get_ctx(void)
+{
+    OSSL_LIB_CTX *ctx = atomic_load(&private_ctx), *none = NULL;
+
+    if (ctx != NULL)
+        return ctx;
+    ctx = make_ctx();
+    if (ctx == NULL || atomic_compare_exchange_strong(&private_ctx, &none, ctx))
+        return ctx;
+    OSSL_LIB_CTX_free(ctx);
+    return none;
+}
+
+/*
+ * libcrypto loads openssl.cnf, once in a process and always into its global context, when
+ * something is first fetched from the context that is the thread's default. Inside the guard
+ * that would be ours: the load would run with our context as default, and a provider or engine
+ * that it names and that leads back to us (or is us) would be refused as re-entry, to the
+ * host's harm. So it is brought about here, before anything of ours stands. It is no more than
+ * what libcurl's and libcrypto's own initialisation does; a host that wants none of it has said
+ * OPENSSL_INIT_NO_LOAD_CONFIG, which we must not say in its place, as that would end its own
+ * loading. Repeated calls cost one atomic load. A configuration that does not load is the
+ * host's business: our context is whole without it. (OPENSSL_init_crypto(3), config(5))
+ */
+static void load_host_config(void)
+{
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+}
+
+enum remote_rc remote_guard_enter(struct remote_guard *guard, struct remote_error *err)
+{
+    OSSL_LIB_CTX *ctx;
+
+    guard->entered = false;
+    if (inside)
+        return refuse_reentry(err);
+    /* First the queue: all that follows may raise errors that are none of the host's. */
+    if (!remote_errqueue_save(&guard->errors))
+        return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
+    load_host_config();
+    ctx = get_ctx();
+    guard->outer = ctx != NULL ? OSSL_LIB_CTX_set0_default(ctx) : NULL;
+    if (guard->outer == NULL) {
+        remote_crypto_fail(err, "cannot make a private OpenSSL context");
+        remote_errqueue_restore(&guard->errors);
+        return REMOTE_E_CRYPTO;
+    }
+    ERR_clear_error();
+    guard->entered = inside = true;
+    return REMOTE_OK;
+}
+
+void remote_guard_leave(struct remote_guard *guard)
+{
+    if (guard == NULL || !guard->entered)
+        return;
+    guard->entered = inside = false;
+    OSSL_LIB_CTX_set0_default(guard->outer);
+    remote_errqueue_restore(&guard->errors); /* last, for the same reason */
+}
+
+bool remote_guard_held(void)
+{
+    return inside;
+}
+
+OSSL_LIB_CTX *remote_libctx(void)
+{
+    return atomic_load(&private_ctx);
+}
+
+enum remote_rc remote_crypto_fail(struct remote_error *err, const char *what)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+    if (reason != NULL)
+        remote_error_set(err, REMOTE_E_CRYPTO, __func__, "%s: %s", what, reason);
+    else
+        remote_error_set(err, REMOTE_E_CRYPTO, __func__, "%s", what);
+    ERR_clear_error();
+    return REMOTE_E_CRYPTO;
+}

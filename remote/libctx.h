@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guard around every libcurl and libcrypto call. Inside it the thread's default
+ * OSSL_LIB_CTX is our private one, whose only provider is "default" from libcrypto itself,
+ * and the thread's error queue has been set aside: the host finds it as it left it.
+ * (Recursion through the host's context is the known killer of modules that use OpenSSL.)
+ *
+ * Entering may load the host's openssl.cnf into the host's context, where nobody did before:
+ * see libctx.c. No lock of ours may be held by then.
+ */
+#ifndef REMOTE_LIBCTX_H
+#define REMOTE_LIBCTX_H
+
+#include <stdbool.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+
+#include "error.h"
+#include "errqueue.h"
+
+struct remote_guard {
+    OSSL_LIB_CTX *outer;
+    bool entered;
+    struct remote_errqueue errors; /* the host's */
+};
+
+/*
+ * Enters: REMOTE_E_USAGE when this thread is inside already (a provider or engine of the
+ * host's brought us back in; one log line says so), REMOTE_E_CRYPTO when the private context
+ * cannot be made. On failure nothing is held and leave() does nothing.
+ */
+enum remote_rc remote_guard_enter(struct remote_guard *guard, struct remote_error *err);
+/* Puts context and error queue back exactly. Safe for CLEANUP(). */
+void remote_guard_leave(struct remote_guard *guard);
+bool remote_guard_held(void);
+
+/* The private context; only inside the guard. Never freed. */
+OSSL_LIB_CTX *remote_libctx(void);
+/* Adds libcrypto's newest reason to a sentence: "...: reason"; empties the (inner) queue. */
+enum remote_rc remote_crypto_fail(struct remote_error *err, const char *what);
+
+#endif
