@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a backend is: one file that speaks one wire protocol. An operation is two functions,
+ * build(op, attempt) -> request and parse(reply) -> result; only the core does I/O, so that it
+ * can drive many requests of several slots at once in the calling thread. build() runs for
+ * every attempt. Neither function blocks, locks, or keeps pointers to what it was given.
+ */
+#ifndef REMOTE_BACKEND_H
+#define REMOTE_BACKEND_H
+
+#include "config.h"
+#include "key.h"
+
+struct remote_transport;
+
+enum remote_op_kind {
+    REMOTE_OP_LOGIN,  /* credentials -> grant */
+    REMOTE_OP_RENEW,  /* grant -> longer grant */
+    REMOTE_OP_PROVE,  /* is the grant good? fills the grant's lifetime */
+    REMOTE_OP_HEALTH, /* of one endpoint, without credentials */
+    REMOTE_OP_LIST,   /* names of keys, one page */
+    REMOTE_OP_READ,   /* one key with its versions */
+    REMOTE_OP_SIGN,
+    REMOTE_OP_DECRYPT,
+    REMOTE_OP_ENCRYPT,
+    REMOTE_OP_MAC,
+    REMOTE_OP_RANDOM,
+    REMOTE_OP_COUNT
+};
+
+/* What a login gave. Owned by the slot; copied for a request under way. */
+struct remote_grant {
+    struct remote_secret token;
+    int64_t lifetime_s; /* 0: does not expire */
+    bool renewable;
+};
+
+struct remote_item { /* one of the inputs that a request carries; several make a batch */
+    struct remote_slice in;
+    struct remote_buf out; /* result */
+    enum remote_rc rc;     /* its own result in a batch */
+    struct remote_error err;
+};
+
+struct remote_names {
+    char **names;
+    size_t count, cap;
+    char *next_page; /* NULL: this was the last */
+};
+
+struct remote_op {
+    enum remote_op_kind kind;
+    const char *name;             /* READ: the key's; LIST: the page (NULL: the first) */
+    const struct remote_key *key; /* SIGN, DECRYPT, ENCRYPT, MAC */
+    struct remote_params params;
+    struct remote_item *items; /* SIGN, DECRYPT, ENCRYPT, MAC; RANDOM: one, out only */
+    size_t item_count;
+    size_t length;           /* RANDOM: bytes wanted */
+    struct remote_slice pin; /* LOGIN, PROVE of a PIN slot: the credential; else empty */
+    /* results */
+    struct remote_key_list keys; /* READ: every version, oldest first */
+    struct remote_names names;   /* LIST */
+    struct remote_grant grant;   /* LOGIN, RENEW, PROVE */
+    char detail[128];            /* HEALTH */
+};
+
+struct remote_request {
+    const char *method;        /* static: "GET", "POST", "LIST", ... */
+    struct remote_buf path;    /* behind the endpoint's URL, begins with '/' */
+    struct remote_buf body;    /* empty: none */
+    struct remote_buf headers; /* "Name: value\n" lines */
+    size_t reply_max;          /* bytes; 0: REMOTE_REPLY_MAX */
+    bool want_date;            /* the reply's Date is asked for (HEALTH) */
+};
+#define REMOTE_REPLY_MAX (2u << 20)
+
+struct remote_reply {
+    int status;
+    struct remote_slice body;
+    unsigned retry_after_s; /* 0: not said */
+};
+
+struct remote_backend_alg {
+    enum remote_alg alg;
+    unsigned hashes; /* bits 1u << REMOTE_HASH_*; NONE's bit: raw input */
+};
+#define REMOTE_HASHES_SHA2                                                                         \
+    (1u << REMOTE_HASH_SHA224 | 1u << REMOTE_HASH_SHA256 | 1u << REMOTE_HASH_SHA384 |              \
+     1u << REMOTE_HASH_SHA512)
+#define REMOTE_HASHES_SHA3                                                                         \
+    (1u << REMOTE_HASH_SHA3_224 | 1u << REMOTE_HASH_SHA3_256 | 1u << REMOTE_HASH_SHA3_384 |        \
+     1u << REMOTE_HASH_SHA3_512)
+
+struct remote_conn { /* a backend's state of one slot; the backend's struct begins with it */
+    struct remote_slot *slot;
+};
+
+struct remote_backend_ops {
+    const char *name;
+    const char *title;                     /* "HashiCorp Vault or OpenBao transit" */
+    const struct remote_option *options;   /* beside the common ones; NULL-ended */
+    const struct remote_backend_alg *algs; /* ends with REMOTE_ALG_NONE */
+    const struct {
+        unsigned min, max;
+    } sizes[REMOTE_KEY_TYPE_COUNT];           /* bits; 0: not served */
+    int64_t timeout_ms;                       /* default of `timeout` */
+    const struct remote_transport *transport; /* NULL: remote_transport_http */
+    size_t input_max;                         /* bytes of one operation's input */
+    bool https;                               /* takes `url` and the TLS options */
+
+    /* Reads its options and files; no request. ret: the conn; close() frees it. */
+    enum remote_rc (*open)(struct remote_slot *slot, const struct remote_section *section,
+                           struct remote_conn **ret, struct remote_error *err);
+    void (*close)(struct remote_conn *conn);
+
+    /* Names of credentials that `pin` may name; blank-separated. */
+    const char *pins;
+    /* Whether a PIN has the form of that credential; false: no packet is sent. */
+    bool (*pin_fits)(const struct remote_conn *conn, struct remote_slice pin);
+    /*
+     * The grant that needs no request (a configured token), read from where it is kept.
+     * NULL, or REMOTE_E_UNSUPPORTED: LOGIN is the way.
+     */
+    enum remote_rc (*grant)(struct remote_conn *conn, struct remote_slice pin,
+                            struct remote_grant *ret, struct remote_error *err);
+
+    /* Parameters that the service cannot honour, known without a request. NULL: none. */
+    enum remote_rc (*check)(const struct remote_conn *conn, const struct remote_key *key,
+                            const struct remote_params *params, struct remote_error *err);
+    /* How many items one request may carry for this operation; 1 or NULL: no batches. */
+    size_t (*batch)(const struct remote_conn *conn, enum remote_op_kind kind,
+                    const struct remote_key *key, const struct remote_params *params);
+
+    struct {
+        /*
+         * grant: NULL for LOGIN and HEALTH. request: zeroed; the core clears it.
+         * Errors of build() end the call; no attempt is made.
+         */
+        enum remote_rc (*build)(struct remote_conn *conn, const struct remote_op *op,
+                                const struct remote_grant *grant, unsigned attempt,
+                                struct remote_request *request, struct remote_error *err);
+        /*
+         * Any reply that was read whole. What the core does with the code:
+         * REMOTE_E_AUTH         one re-login, one repeat
+         * REMOTE_E_BUSY         backoff (or Retry-After), repeat
+         * REMOTE_E_UNAVAILABLE  next endpoint, backoff, repeat
+         * anything else         final
+         */
+        enum remote_rc (*parse)(struct remote_conn *conn, struct remote_op *op,
+                                const struct remote_reply *reply, struct remote_error *err);
+        bool once; /* not to be repeated after anything was sent */
+    } ops[REMOTE_OP_COUNT];
+};
+
+/* NULL: no such backend in this build. */
+const struct remote_backend_ops *remote_backend_find(const char *name);
+/* "azure, vault" for messages; static. */
+const char *remote_backend_names(void);
+/* The i-th backend, NULL behind the last; for documentation and tests. */
+const struct remote_backend_ops *remote_backend_at(size_t index);
+
+bool remote_backend_supports(const struct remote_backend_ops *ops, enum remote_alg alg,
+                             enum remote_hash hash);
+/* Whether the service can do what this row says with some key; slots' policies play no part. */
+bool remote_backend_can(const struct remote_backend_ops *ops, const struct remote_mechanism *row);
+
+void remote_op_clear(struct remote_op *op); /* results only; items belong to the caller */
+enum remote_rc remote_names_add(struct remote_names *names, const char *name,
+                                struct remote_error *err);
+void remote_names_clear(struct remote_names *names);
+
+/* A new key version for READ's result, refs 1, everything else zero but name and slot. */
+struct remote_key *remote_key_new(struct remote_slot *slot, const char *name, unsigned version,
+                                  struct remote_error *err);
+
+/* ---- for a backend's open(): credentials as configured ---- */
+/*
+ * One SECRET option: from NAME (typed), NAME_file or NAME_env. Reads it at open; get() gives
+ * what is current (a changed file is read again). Trailing newlines are not part of it.
+ */
+struct remote_credential;
+enum remote_rc remote_credential_open(const struct remote_section *section, const char *option,
+                                      struct remote_credential **ret, struct remote_error *err)
+    REMOTE_MUST_CHECK; /* *ret NULL when the option is absent */
+/* From a file at a well-known place; `option` stands for it in messages. */
+enum remote_rc remote_credential_open_file(const struct remote_section *section, const char *option,
+                                           const char *path, struct remote_credential **ret,
+                                           struct remote_error *err) REMOTE_MUST_CHECK;
+enum remote_rc remote_credential_get(struct remote_credential *credential,
+                                     struct remote_secret *ret, struct remote_error *err)
+    REMOTE_MUST_CHECK;
+void remote_credential_close(struct remote_credential *credential);
+
+#endif

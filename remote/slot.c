@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "slot.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "exchange.h"
+#include "log.h"
+#include "slot_private.h"
+
+#define CERT_FILES_MAX 1024
+#define RANDOM_CHUNK 65536
+
+static _Thread_local int last_status;
+
+void remote_slot_note_status(int http_status)
+{
+    last_status = http_status;
+}
+
+int remote_slot_last_status(void)
+{
+    return last_status;
+}
+
+/* ---- open ---- */
+
+static unsigned read_key_types(const struct remote_section *section)
+{
+    const char *const *words = remote_section_words(section, "key_types");
+    unsigned types = 0;
+
+    for (; *words != NULL; words++)
+        for (int t = 0; t < REMOTE_KEY_TYPE_COUNT; t++)
+            if (strcmp(*words, remote_key_type_name((enum remote_key_type)t)) == 0)
+                types |= 1u << t;
+    return types != 0 ? types : ~0u;
+}
+
+static void read_policy(struct remote_slot *slot)
+{
+    const struct remote_section *section = slot->section;
+    struct remote_policy *policy = &slot->policy;
+
+    policy->timeout_ms =
+        (int64_t)remote_section_number(section, "timeout", (uint64_t)slot->ops->timeout_ms);
+    policy->connect_timeout_ms = (int64_t)remote_section_number(section, "connect_timeout", 1000);
+    policy->list_timeout_ms = (int64_t)remote_section_number(section, "list_timeout", 60000);
+    policy->cache_ms = (int64_t)remote_section_number(section, "cache", 300000);
+    policy->key_types = read_key_types(section);
+    policy->all_versions = strcmp(remote_section_text(section, "versions", "latest"), "all") == 0;
+    policy->decrypt_versions = (unsigned)remote_section_number(section, "decrypt_versions", 4);
+    policy->writable = remote_section_words(section, "allow")[0] != NULL &&
+                       !remote_section_bool(section, "read_only", false);
+    policy->needs_pin = remote_section_has(section, "pin");
+    policy->keys = remote_section_words(section, "keys");
+    policy->mechanisms = remote_section_words(section, "mechanisms");
+    policy->deny_mechanisms = remote_section_words(section, "deny_mechanisms");
+}
+
+static enum remote_rc check_mechanism_words(const struct remote_section *section,
+                                            const char *option, struct remote_error *err)
+{
+    for (const char *const *words = remote_section_words(section, option); *words; words++)
+        if (remote_mechanism_by_name(*words) == NULL)
+            return remote_section_fail(section, option, err,
+                                       "'%s' is no mechanism; 'hsmbridge mechanisms' lists them",
+                                       *words);
+    return REMOTE_OK;
+}
+
+static enum remote_rc check_pin(const struct remote_slot *slot, struct remote_error *err)
+{
+    const char *pin = remote_section_text(slot->section, "pin", NULL);
+    const char *at = slot->ops->pins;
+    size_t len = pin ? strlen(pin) : 0;
+
+    if (pin == NULL)
+        return REMOTE_OK;
+    for (; at != NULL && *at != '\0'; at += strcspn(at, " "), at += *at == ' ')
+        if (len > 0 && strcspn(at, " ") == len && strncmp(at, pin, len) == 0)
+            return REMOTE_OK;
+    return remote_section_fail(slot->section, "pin", err, "'%s' cannot be the PIN; use one of: %s",
+                               pin, slot->ops->pins ? slot->ops->pins : "(none)");
+}
+
+static enum remote_rc load_certs_of(struct remote_slot *slot, const char *path,
+                                    struct remote_error *err)
+{
+    CLEANUP(remote_secret_clear) struct remote_secret pem = { 0 };
+
+    REMOTE_TRY(remote_file_read(path, REMOTE_FILE_PUBLIC, &pem, err));
+    return remote_local_certs(path, remote_secret_slice(&pem), &slot->certs, &slot->cert_count,
+                              err);
+}
+
+/* A pattern that matches nothing is a fault: it names certificates that somebody expects. */
+static enum remote_rc load_certs(struct remote_slot *slot, struct remote_error *err)
+{
+    for (const char *const *words = remote_section_words(slot->section, "certificates"); *words;
+         words++) {
+        glob_t found = { 0 };
+        struct remote_error why = { 0 };
+        enum remote_rc rc = REMOTE_OK;
+
+        if (glob(*words, GLOB_ERR, NULL, &found) != 0 || found.gl_pathc == 0)
+            rc = REMOTE_FAIL(&why, REMOTE_E_CONFIG, "no file '%s'", *words);
+        else if (found.gl_pathc > CERT_FILES_MAX)
+            rc = REMOTE_FAIL(&why, REMOTE_E_CONFIG, "'%s' matches more than %d files", *words,
+                             CERT_FILES_MAX);
+        for (size_t i = 0; rc == REMOTE_OK && i < found.gl_pathc; i++)
+            rc = load_certs_of(slot, found.gl_pathv[i], &why);
+        globfree(&found);
+        if (rc != REMOTE_OK)
+            return remote_section_fail(slot->section, "certificates", err, "%s", why.text);
+    }
+    return REMOTE_OK;
+}
+
+static enum remote_rc find_backend(struct remote_slot *slot, struct remote_error *err)
+{
+    const char *name = remote_section_text(slot->section, "backend", NULL);
+
+    if (name == NULL)
+        return remote_section_fail(slot->section, "backend", err, "missing; use one of: %s",
+                                   remote_backend_names());
+    slot->ops = remote_backend_find(name);
+    if (slot->ops == NULL)
+        return remote_section_fail(slot->section, "backend", err,
+                                   "'%s' is not in this build; use one of: %s", name,
+                                   remote_backend_names());
+    slot->transport = slot->ops->transport ? slot->ops->transport : &remote_transport_http;
+    return REMOTE_OK;
+}
+
+static enum remote_rc open_slot(struct remote_slot *slot, struct remote_error *err)
+{
+    const struct remote_option *tables[4];
+    size_t count = 0;
+
+    REMOTE_TRY(remote_section_status(slot->section, err));
+    REMOTE_TRY(find_backend(slot, err));
+    tables[count++] = remote_options_slot;
+    if (slot->ops->https)
+        tables[count++] = remote_options_https;
+    if (slot->ops->options != NULL)
+        tables[count++] = slot->ops->options;
+    tables[count] = NULL;
+    REMOTE_TRY(remote_section_check(slot->section, tables, err));
+    read_policy(slot);
+    REMOTE_TRY(check_pin(slot, err));
+    REMOTE_TRY(check_mechanism_words(slot->section, "mechanisms", err));
+    REMOTE_TRY(check_mechanism_words(slot->section, "deny_mechanisms", err));
+    REMOTE_TRY(load_certs(slot, err));
+    if (slot->transport->open != NULL)
+        REMOTE_TRY(slot->transport->open(slot, slot->section, err));
+    REMOTE_TRY(slot->ops->open(slot, slot->section, &slot->conn, err));
+    slot->conn->slot = slot;
+    return REMOTE_OK;
+}
+
+struct remote_slot *remote_slot_open(struct remote_core *core, struct remote_section *section)
+{
+    struct remote_slot *slot = calloc(1, sizeof(*slot));
+    struct remote_error err = { 0 };
+
+    if (slot == NULL || (slot->name = strdup(remote_section_name(section))) == NULL) {
+        free(slot);
+        return NULL;
+    }
+    slot->core = core;
+    slot->section = section;
+    remote_lock_init(&slot->lock, REMOTE_LOCK_SLOT);
+    remote_cond_init(&slot->lookup);
+    remote_login_init(&slot->login);
+    remote_cache_init(&slot->cache);
+    remote_coalesce_init(&slot->coalesce);
+    if (open_slot(slot, &err) != REMOTE_OK) {
+        slot->broken = err;
+        remote_log(REMOTE_LOG_ERROR, "slot '%s' is not usable: %s", slot->name, err.text);
+    }
+    return slot;
+}
+
+void remote_slot_close(struct remote_slot *slot)
+{
+    if (slot == NULL)
+        return;
+    remote_coalesce_clear(&slot->coalesce);
+    remote_cache_clear(&slot->cache);
+    remote_login_clear(&slot->login);
+    if (slot->conn != NULL)
+        slot->ops->close(slot->conn);
+    if (slot->transport != NULL && slot->transport->close != NULL)
+        slot->transport->close(slot);
+    for (size_t i = 0; i < slot->cert_count; i++)
+        remote_cert_free(slot->certs[i]);
+    free(slot->certs);
+    remote_cond_destroy(&slot->lookup);
+    remote_lock_destroy(&slot->lock);
+    free(slot->name);
+    free(slot);
+}
+
+/* ---- facts ---- */
+
+const char *remote_slot_name(const struct remote_slot *slot)
+{
+    return slot->name;
+}
+
+const char *remote_slot_backend(const struct remote_slot *slot)
+{
+    return slot->ops ? slot->ops->name : "";
+}
+
+const struct remote_section *remote_slot_section(const struct remote_slot *slot)
+{
+    return slot->section;
+}
+
+enum remote_rc remote_slot_status(const struct remote_slot *slot, struct remote_error *err)
+{
+    if (slot->broken.rc != REMOTE_OK && err != NULL)
+        *err = slot->broken;
+    return slot->broken.rc;
+}
+
+bool remote_slot_needs_login(const struct remote_slot *slot)
+{
+    return slot->policy.needs_pin;
+}
+
+bool remote_slot_writable(const struct remote_slot *slot)
+{
+    return slot->policy.writable;
+}
+
+bool remote_slot_has_random(const struct remote_slot *slot)
+{
+    return slot->ops != NULL && slot->ops->ops[REMOTE_OP_RANDOM].build != NULL;
+}
+
+int64_t remote_slot_timeout_ms(const struct remote_slot *slot)
+{
+    return slot->policy.timeout_ms;
+}
+
+static bool listed(const char *const *words, const struct remote_mechanism *row)
+{
+    for (; *words != NULL; words++) {
+        const struct remote_mechanism *named = remote_mechanism_by_name(*words);
+
+        if (named != NULL && named->ckm == row->ckm)
+            return true;
+    }
+    return false;
+}
+
+static bool service_can(const struct remote_backend_ops *ops, const struct remote_mechanism *row)
+{
+    bool any_hash = row->read != NULL && row->hash == REMOTE_HASH_NONE;
+
+    if (ops->sizes[row->key].max == 0)
+        return false;
+    if (remote_backend_supports(ops, row->alg, row->hash))
+        return true;
+    for (int h = 0; any_hash && h < REMOTE_HASH_COUNT; h++)
+        if (remote_backend_supports(ops, row->alg, (enum remote_hash)h))
+            return true;
+    /* a raw PKCS#1 block that is a DigestInfo: see key.c */
+    return row->alg == REMOTE_ALG_RSA_PKCS1 &&
+           remote_backend_supports(ops, row->alg, REMOTE_HASH_SHA256) &&
+           row->hash == REMOTE_HASH_NONE;
+}
+
+bool remote_slot_can(const struct remote_slot *slot, const struct remote_mechanism *row)
+{
+    if (slot->broken.rc != REMOTE_OK || (slot->policy.key_types >> row->key & 1u) == 0)
+        return false;
+    if (listed(slot->policy.deny_mechanisms, row))
+        return false;
+    if (slot->policy.mechanisms[0] != NULL && !listed(slot->policy.mechanisms, row))
+        return false;
+    return service_can(slot->ops, row);
+}
+
+void remote_slot_key_sizes(const struct remote_slot *slot, enum remote_key_type type,
+                           unsigned *ret_min, unsigned *ret_max)
+{
+    *ret_min = slot->ops ? slot->ops->sizes[type].min : 0;
+    *ret_max = slot->ops ? slot->ops->sizes[type].max : 0;
+}
+
+void remote_slot_stats(struct remote_slot *slot, struct remote_stats *ret)
+{
+    ret->requests = atomic_load(&slot->counters.requests);
+    ret->retries = atomic_load(&slot->counters.retries);
+    ret->connections = atomic_load(&slot->counters.connections);
+    ret->logins = atomic_load(&slot->counters.logins);
+    ret->batches = atomic_load(&slot->counters.batches);
+    ret->batched_items = atomic_load(&slot->counters.batched_items);
+}
+
+/* ---- certificates ---- */
+
+size_t remote_slot_cert_count(const struct remote_slot *slot)
+{
+    return slot->cert_count;
+}
+
+const struct remote_cert *remote_slot_cert(const struct remote_slot *slot, size_t index)
+{
+    return index < slot->cert_count ? slot->certs[index] : NULL;
+}
+
+bool remote_cert_matches(const struct remote_cert *cert, const struct remote_key *key)
+{
+    return key->spki.len > 0 && key->id_len == sizeof(cert->id) &&
+           memcmp(cert->id, key->id, sizeof(cert->id)) == 0;
+}
+
+/* ---- login ---- */
+
+static enum remote_rc take_pin(struct remote_slot *slot, struct remote_slice pin,
+                               struct remote_error *err)
+{
+    struct remote_grant_ref *old = NULL;
+    enum remote_rc rc;
+
+    remote_lock_acquire(&slot->lock);
+    if (slot->login.pin.data != NULL) {
+        rc = REMOTE_FAIL(err, REMOTE_E_USAGE, "slot '%s': logged in already", slot->name);
+    } else {
+        rc = remote_secret_set(&slot->login.pin, pin.data, pin.len, err);
+        old = remote_login_forget(&slot->login);
+    }
+    remote_lock_release(&slot->lock);
+    remote_grant_unref(old);
+    return rc;
+}
+
+void remote_slot_logout(struct remote_slot *slot)
+{
+    struct remote_grant_ref *old;
+
+    if (!slot->policy.needs_pin)
+        return;
+    remote_lock_acquire(&slot->lock);
+    remote_secret_clear(&slot->login.pin);
+    old = remote_login_forget(&slot->login);
+    remote_lock_release(&slot->lock);
+    remote_grant_unref(old);
+}
+
+bool remote_slot_logged_in(struct remote_slot *slot)
+{
+    bool in;
+
+    if (!slot->policy.needs_pin)
+        return true;
+    remote_lock_acquire(&slot->lock);
+    in = slot->login.pin.data != NULL;
+    remote_lock_release(&slot->lock);
+    return in;
+}
+
+enum remote_rc remote_slot_login(struct remote_slot *slot, struct remote_slice pin,
+                                 struct remote_error *err)
+{
+    struct remote_error why = { 0 };
+    enum remote_rc rc;
+
+    REMOTE_TRY(remote_slot_status(slot, err));
+    if (!slot->policy.needs_pin)
+        return REMOTE_FAIL(err, REMOTE_E_USAGE, "slot '%s' takes no PIN", slot->name);
+    if (pin.len == 0 || (slot->ops->pin_fits != NULL && !slot->ops->pin_fits(slot->conn, pin)))
+        return REMOTE_FAIL(err, REMOTE_E_PIN,
+                           "slot '%s': the PIN is not of the form of this slot's credential (pin = "
+                           "%s)",
+                           slot->name, remote_section_text(slot->section, "pin", ""));
+    REMOTE_TRY(take_pin(slot, pin, err));
+    rc = remote_slot_prove(slot, &why);
+    if (rc == REMOTE_OK)
+        return REMOTE_OK;
+    remote_slot_logout(slot);
+    if (rc == REMOTE_E_AUTH || rc == REMOTE_E_RIGHTS || rc == REMOTE_E_DATA)
+        rc = why.rc = REMOTE_E_PIN;
+    if (err != NULL)
+        *err = why;
+    return rc;
+}
+
+/* ---- the service ---- */
+
+enum remote_rc remote_slot_prove(struct remote_slot *slot, struct remote_error *err)
+{
+    struct remote_call call;
+    enum remote_rc rc;
+
+    REMOTE_TRY(remote_slot_status(slot, err));
+    if (slot->ops->ops[REMOTE_OP_PROVE].build == NULL)
+        return REMOTE_OK;
+    remote_call_init(&call, slot, REMOTE_OP_PROVE);
+    rc = remote_exchange_one(&call, err);
+    remote_call_clear(&call);
+    return rc == REMOTE_E_RIGHTS ? REMOTE_OK : rc; /* good, without the right to look at itself */
+}
+
+enum remote_rc remote_slot_random(struct remote_slot *slot, unsigned char *out, size_t len,
+                                  struct remote_error *err)
+{
+    REMOTE_TRY(remote_slot_status(slot, err));
+    while (len > 0) {
+        struct remote_item item = { 0 };
+        struct remote_call call;
+        size_t chunk = len < RANDOM_CHUNK ? len : RANDOM_CHUNK;
+        enum remote_rc rc;
+
+        remote_call_init(&call, slot, REMOTE_OP_RANDOM);
+        call.op.items = &item;
+        call.op.item_count = 1;
+        call.op.length = chunk;
+        rc = remote_exchange_one(&call, err);
+        if (rc == REMOTE_OK && item.out.len != chunk)
+            rc = REMOTE_FAIL(err, REMOTE_E_PROTOCOL,
+                             "slot '%s': %zu random bytes answered where %zu were asked",
+                             slot->name, item.out.len, chunk);
+        if (rc == REMOTE_OK)
+            memcpy(out, item.out.data, chunk);
+        remote_buf_clear(&item.out);
+        remote_call_clear(&call);
+        REMOTE_TRY(rc);
+        out += chunk;
+        len -= chunk;
+    }
+    return REMOTE_OK;
+}
+
+static void ask_health(struct remote_slot *slot, size_t index, struct remote_health *ret)
+{
+    struct remote_call call;
+
+    for (int round = 0; round < 2; round++) { /* the first pays for the connection */
+        struct timespec now;
+
+        remote_call_init(&call, slot, REMOTE_OP_HEALTH);
+        call.endpoint = (int)index;
+        call.single_shot = true;
+        ret->rc = remote_exchange_one(&call, &ret->err);
+        clock_gettime(CLOCK_REALTIME, &now);
+        ret->latency_us = call.latency_us;
+        ret->clock_known = call.date > 0;
+        /* Date has whole seconds: half of one is its expected remainder */
+        ret->clock_skew_ms =
+            call.date * 1000 + 500 - ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+        snprintf(ret->detail, sizeof(ret->detail), "%s", call.op.detail);
+        remote_call_clear(&call);
+        if (ret->rc != REMOTE_OK)
+            return;
+    }
+}
+
+enum remote_rc remote_slot_health(struct remote_slot *slot, struct remote_health *ret, size_t max,
+                                  size_t *ret_count, struct remote_error *err)
+{
+    *ret_count = 0;
+    REMOTE_TRY(remote_slot_status(slot, err));
+    if (slot->ops->ops[REMOTE_OP_HEALTH].build == NULL)
+        return REMOTE_OK;
+    for (size_t i = 0; i < slot->endpoints.count && i < max; i++) {
+        memset(&ret[i], 0, sizeof(ret[i]));
+        snprintf(ret[i].endpoint, sizeof(ret[i].endpoint), "%s", slot->endpoints.list[i].url);
+        ask_health(slot, i, &ret[i]);
+        *ret_count = i + 1;
+    }
+    return REMOTE_OK;
+}
