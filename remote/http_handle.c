@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libcurl's easy handles: the options that are the same for every request, and a request's own. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "build-config.h"
+#include "http_private.h"
+
+/* ---- callbacks ---- */
+
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct remote_handle *handle = arg;
+    int fd = remote_unit_open_socket(handle->unit, address->family, address->socktype,
+                                     address->protocol);
+
+    (void)purpose;
+    handle->connecting_ms = remote_now_ms();
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static int on_close_socket(void *arg, curl_socket_t fd)
+{
+    return remote_unit_close_socket(arg, fd);
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
+    struct remote_handle *handle = arg;
+    struct remote_transfer *transfer = handle->transfer;
+    size_t len = size * count;
+    size_t max = transfer->request->reply_max ? transfer->request->reply_max : REMOTE_REPLY_MAX;
+
+    if (len > max - transfer->body.len) {
+        handle->too_large = true;
+        return 0;
+    }
+    remote_buf_append(&transfer->body, data, len);
+    return transfer->body.failed ? 0 : len;
+}
+
+static bool header_is(const char *line, size_t len, const char *name, char *value, size_t size)
+{
+    size_t name_len = strlen(name);
+
+    if (len <= name_len || strncasecmp(line, name, name_len) != 0)
+        return false;
+    while (name_len < len && line[name_len] == ' ')
+        name_len++;
+    snprintf(value, size, "%.*s", (int)(len - name_len), line + name_len);
+    value[strcspn(value, "\r\n")] = '\0';
+    return true;
+}
+
+/* RFC 9110 10.2.3: seconds, or a date. */
+static unsigned retry_after(const char *value)
+{
+    char *tail;
+    unsigned long seconds = strtoul(value, &tail, 10);
+    time_t date;
+
+    if (tail != value && *tail == '\0')
+        return seconds < 86400 ? (unsigned)seconds : 86400;
+    date = curl_getdate(value, NULL);
+    if (date <= time(NULL))
+        return 0;
+    return date - time(NULL) < 86400 ? (unsigned)(date - time(NULL)) : 86400;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *arg)
+{
+    struct remote_handle *handle = arg;
+    struct remote_transfer *transfer = handle->transfer;
+    size_t len = size * count;
+    char value[64];
+
+    handle->head_read = len > 0 && (line[0] == '\r' || line[0] == '\n');
+    if ((line[0] | 0x20) == 'r' && header_is(line, len, "Retry-After:", value, sizeof(value)))
+        transfer->retry_after_s = retry_after(value);
+    else if (transfer->request->want_date && (line[0] | 0x20) == 'd' &&
+             header_is(line, len, "Date:", value, sizeof(value)))
+        transfer->date = (int64_t)curl_getdate(value, NULL);
+    return len;
+}
+
+static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
+{
+    struct remote_slot *slot = arg;
+
+    (void)easy;
+    return remote_tls_apply(&slot->tls, ssl_ctx) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
+/* ---- an easy handle ---- */
+
+static bool set_connect_to(struct remote_handle *handle, const struct remote_section *section)
+{
+    const struct remote_endpoint *endpoint = &handle->slot->endpoints.list[handle->endpoint];
+    const char *connect_to = remote_section_text(section, "connect_to", NULL);
+    char text[600];
+    const char *authority = strstr(endpoint->url, "://");
+
+    if (connect_to != NULL) /* HOST:PORT for every endpoint */
+        snprintf(text, sizeof(text), "::%s", connect_to);
+    else if (strcmp(endpoint->url, endpoint->request_url) != 0 && authority != NULL)
+        snprintf(text, sizeof(text), "::%.*s", (int)strcspn(authority + 3, "/"), authority + 3);
+    else
+        return true;
+    handle->connect_to = curl_slist_append(NULL, text);
+    return handle->connect_to != NULL &&
+           curl_easy_setopt(handle->easy, CURLOPT_CONNECT_TO, handle->connect_to) == CURLE_OK;
+}
+
+/* Several pins, so that a server's key can be changed without a gap. */
+static bool set_pins(CURL *easy, const struct remote_section *section)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf pins = { 0 };
+
+    for (const char *const *pin = remote_section_words(section, "pin_sha256"); *pin; pin++) {
+        remote_buf_append_str(&pins, pins.len > 0 ? ";sha256//" : "sha256//");
+        remote_buf_append_str(&pins, *pin);
+    }
+    return pins.len == 0 ||
+           (!pins.failed && curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, pins.data) == CURLE_OK);
+}
+
+static bool set_tls(struct remote_handle *handle, const struct remote_section *section)
+{
+    CURL *easy = handle->easy;
+    CURLcode rc = CURLE_OK;
+
+    rc |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    rc |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    rc |= curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+    rc |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    rc |= curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+    rc |= curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, handle->slot);
+    return rc == CURLE_OK && set_pins(easy, section);
+}
+
+static bool set_common(struct remote_handle *handle, const struct remote_section *section)
+{
+    CURL *easy = handle->easy;
+    const struct remote_endpoint *endpoint = &handle->slot->endpoints.list[handle->endpoint];
+    CURLcode rc = CURLE_OK;
+
+    rc |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* never join a hung look-up */
+    rc |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, endpoint->tls ? "https" : "http");
+    rc |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    rc |= curl_easy_setopt(easy, CURLOPT_PROXY, remote_section_text(section, "proxy", ""));
+    rc |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    rc |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "hsmbridge/" HSMBRIDGE_VERSION);
+    rc |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 20L);
+    rc |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
+    rc |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)REMOTE_IDLE_LIMIT_S);
+    rc |= curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 60L);
+    rc |= curl_easy_setopt(easy, CURLOPT_DNS_SHUFFLE_ADDRESSES, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle->error);
+    rc |= curl_easy_setopt(easy, CURLOPT_PRIVATE, handle);
+    rc |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    rc |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, handle);
+    rc |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    rc |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, handle->unit);
+    rc |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    rc |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, handle);
+    rc |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    rc |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, handle);
+    if (endpoint->unix_path != NULL)
+        rc |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, endpoint->unix_path);
+    return rc == CURLE_OK;
+}
+
+void remote_handle_free(struct remote_handle *handle)
+{
+    curl_easy_cleanup(handle->easy);
+    curl_slist_free_all(handle->headers);
+    curl_slist_free_all(handle->resolve);
+    curl_slist_free_all(handle->connect_to);
+    remote_buf_clear(&handle->headers_text);
+    free(handle);
+}
+
+struct remote_handle *remote_handle_new(struct remote_unit *unit, struct remote_slot *slot,
+                                        size_t endpoint)
+{
+    struct remote_handle *handle = calloc(1, sizeof(*handle));
+
+    if (handle == NULL)
+        return NULL;
+    handle->unit = unit;
+    handle->slot = slot;
+    handle->endpoint = endpoint;
+    handle->easy = curl_easy_init();
+    if (handle->easy == NULL || !set_common(handle, slot->section) ||
+        (slot->endpoints.list[endpoint].tls && !set_tls(handle, slot->section)) ||
+        !set_connect_to(handle, slot->section)) {
+        remote_handle_free(handle);
+        return NULL;
+    }
+    handle->next = unit->handles;
+    unit->handles = handle;
+    return handle;
+}
+
+/* ---- one transfer ---- */
+
+static bool set_headers(struct remote_handle *handle, const struct remote_request *request)
+{
+    struct remote_slice wanted = remote_buf_slice(&request->headers);
+    const char *line = (const char *)wanted.data;
+    struct curl_slist *list = NULL;
+
+    if (handle->headers != NULL &&
+        remote_slice_equal(remote_buf_slice(&handle->headers_text), wanted))
+        return true; /* the same token as last time */
+    curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(handle->headers);
+    handle->headers = NULL;
+    remote_buf_clear(&handle->headers_text);
+    list = curl_slist_append(NULL, "Expect:");
+    while (list != NULL && line != NULL && *line != '\0') {
+        size_t len = strcspn(line, "\n");
+        char *copy = strndup(line, len);
+        struct curl_slist *longer = copy ? curl_slist_append(list, copy) : NULL;
+
+        if (copy != NULL)
+            explicit_bzero(copy, len);
+        free(copy);
+        if (longer == NULL) {
+            curl_slist_free_all(list);
+            return false;
+        }
+        list = longer;
+        line += len + (line[len] == '\n');
+    }
+    handle->headers = list;
+    remote_buf_append(&handle->headers_text, wanted.data, wanted.len);
+    return list != NULL && curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, list) == CURLE_OK;
+}
+
+static bool set_resolve(struct remote_handle *handle, bool fallback)
+{
+    char text[REMOTE_RESOLVE_TEXT_MAX];
+
+    remote_endpoints_resolve(&handle->slot->endpoints, handle->endpoint, fallback, text,
+                             sizeof(text));
+    if (strcmp(text, handle->resolve_text) == 0)
+        return true;
+    curl_slist_free_all(handle->resolve);
+    if (text[0] != '\0') {
+        handle->resolve = curl_slist_append(NULL, text);
+    } else { /* "-HOST:PORT" takes an earlier entry out of the cache */
+        const struct remote_endpoint *endpoint = &handle->slot->endpoints.list[handle->endpoint];
+        char drop[REMOTE_RESOLVE_TEXT_MAX];
+
+        snprintf(drop, sizeof(drop), "-%s:%u", endpoint->host, endpoint->port);
+        handle->resolve = curl_slist_append(NULL, drop);
+    }
+    memcpy(handle->resolve_text, text, sizeof(text));
+    return handle->resolve != NULL &&
+           curl_easy_setopt(handle->easy, CURLOPT_RESOLVE, handle->resolve) == CURLE_OK;
+}
+
+static bool set_request(struct remote_handle *handle, const struct remote_request *request)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf url = { 0 };
+    CURL *easy = handle->easy;
+    CURLcode rc = CURLE_OK;
+    bool body = request->body.len > 0 || strcmp(request->method, "POST") == 0 ||
+                strcmp(request->method, "PUT") == 0;
+
+    remote_buf_append_str(&url, handle->slot->endpoints.list[handle->endpoint].request_url);
+    remote_buf_append(&url, request->path.data, request->path.len);
+    if (url.failed)
+        return false;
+    rc |= curl_easy_setopt(easy, CURLOPT_URL, (const char *)url.data);
+    if (body) {
+        rc |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+        rc |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+                               request->body.len ? (const char *)request->body.data : "");
+    } else {
+        rc |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    }
+    rc |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    return rc == CURLE_OK && set_headers(handle, request);
+}
+
+enum remote_rc remote_handle_begin(struct remote_handle *handle, struct remote_transfer *transfer,
+                                   bool fallback)
+{
+    int64_t left = transfer->deadline_ms - remote_now_ms();
+    CURLcode rc;
+
+    handle->error[0] = '\0';
+    handle->connecting_ms = 0;
+    handle->too_large = false;
+    handle->head_read = false;
+    handle->started_us = remote_now_us();
+    rc = curl_easy_setopt(handle->easy, CURLOPT_TIMEOUT_MS, (long)(left > 0 ? left : 1));
+    if (rc != CURLE_OK || !set_resolve(handle, fallback) || !set_request(handle, transfer->request))
+        return REMOTE_E_NOMEM;
+    handle->transfer = transfer;
+    transfer->handle = handle;
+    if (curl_multi_add_handle(handle->unit->multi, handle->easy) != CURLM_OK) {
+        handle->transfer = NULL;
+        return REMOTE_E_NOMEM;
+    }
+    return REMOTE_OK;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the HTTPS transport share: http.c drives units, http_handle.c sets up
+ * libcurl's easy handles and requests, http_outcome.c says what a CURLcode means.
+ */
+#ifndef REMOTE_HTTP_PRIVATE_H
+#define REMOTE_HTTP_PRIVATE_H
+
+#include <curl/curl.h>
+
+#include "slot_private.h"
+
+#define REMOTE_UNIT_SOCKETS 64
+#define REMOTE_RESOLVE_TEXT_MAX 600
+/* A firewall forgets quiet connections without telling; one this old is not used again. */
+#define REMOTE_IDLE_LIMIT_S 55
+
+struct remote_handle { /* an easy handle, set up for one endpoint of one slot */
+    CURL *easy;
+    struct remote_unit *unit;
+    struct remote_slot *slot;
+    size_t endpoint;
+    struct remote_transfer *transfer; /* NULL: idle */
+    struct curl_slist *headers, *resolve, *connect_to;
+    struct remote_buf headers_text; /* what `headers` was made from */
+    char resolve_text[REMOTE_RESOLVE_TEXT_MAX];
+    char error[CURL_ERROR_SIZE];
+    int64_t started_us;
+    int64_t connecting_ms; /* when the last socket was opened; 0: none, the connection is warm */
+    bool too_large;
+    bool head_read; /* the blank line behind the header was seen */
+    struct remote_handle *next;
+};
+
+struct remote_unit {
+    const struct remote_transport *transport;
+    struct remote_slot *owner;
+    CURLM *multi;
+    struct remote_handle *handles;
+    struct remote_transfer *done, **done_tail;
+    /* So that a forked child can close them without talking to libcurl. -1: free. */
+    int sockets[REMOTE_UNIT_SOCKETS]; /* under the lock of the owner's pool */
+    int64_t idle_since_ms;
+    struct remote_unit *next_all, *next_idle;
+};
+
+/* socket(2) and close(2) that keep the unit's record. -1: no socket, or no room for it. */
+int remote_unit_open_socket(struct remote_unit *unit, int family, int type, int protocol);
+int remote_unit_close_socket(struct remote_unit *unit, int fd);
+
+/* NULL: out of memory, or libcurl lacks an option. */
+struct remote_handle *remote_handle_new(struct remote_unit *unit, struct remote_slot *slot,
+                                        size_t endpoint);
+void remote_handle_free(struct remote_handle *handle);
+/*
+ * Puts the transfer's request on the unit's multi handle. fallback: use the last good addresses
+ * instead of the resolver. REMOTE_E_NOMEM: libcurl refused; the handle is idle then.
+ */
+enum remote_rc remote_handle_begin(struct remote_handle *handle, struct remote_transfer *transfer,
+                                   bool fallback);
+
+/* Fills the transfer's rc, err and lasting for a request that failed. */
+void remote_http_explain(struct remote_handle *handle, CURLcode code,
+                         struct remote_transfer *transfer);
+
+#endif
