@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state between C_Initialize and C_Finalize, and the way into it. Every C_ function is a
+ * thin line around a static one:
+ *
+ *     CK_RV C_Sign(CK_SESSION_HANDLE session, ...)
+ *     {
+ *         return PKCS11_SESSION_CALL(call, session, sign(call, ...));
+ *     }
+ *
+ * The macro enters the guard once, takes the module (and the session), and leaves them on the
+ * way out whatever the static function did; that one returns where it likes.
+ */
+#ifndef PKCS11_MODULE_H
+#define PKCS11_MODULE_H
+
+#include "error.h"
+#include "object.h"
+#include "session.h"
+
+#define PKCS11_MANUFACTURER "hsmbridge"
+
+struct pkcs11_slot { /* a configured slot; in an array, so that its ID is its index */
+    CK_SLOT_ID id;
+    struct remote_slot *remote; /* borrowed from the core */
+    /* the rest under the module's lock */
+    bool logged_in;
+    CK_ULONG sessions, rw_sessions;
+    struct remote_key **cert_keys; /* for each certificate the key it belongs to, once seen */
+};
+
+struct pkcs11_module {
+    unsigned refs;       /* C_Initialize's, and one for each call that is under way */
+    unsigned generation; /* of the process whose calls `refs` and the busy flags count */
+    unsigned owner;      /* of the process that last called C_Initialize */
+    struct remote_core *core;
+    struct pkcs11_slot *slots;
+    size_t slot_count;
+    struct pkcs11_session_table sessions;
+    struct pkcs11_object_table objects;
+};
+
+struct pkcs11_call { /* one C_ function that is under way, in one thread */
+    struct remote_guard guard;
+    struct pkcs11_module *module;   /* counted; C_Finalize does not free it under us */
+    struct pkcs11_session *session; /* taken by pkcs11_session_take(), else NULL */
+    struct remote_error err;
+};
+
+/*
+ * CKR_FUNCTION_FAILED: this thread is inside already. The specification has no code for a call
+ * out of our own libcrypto back into us; the generic ones are this and CKR_GENERAL_ERROR, and
+ * that one tells applications to give up on the whole library.
+ * CKR_CRYPTOKI_NOT_INITIALIZED, CKR_GENERAL_ERROR (no private context) and CKR_OK else.
+ */
+CK_RV pkcs11_module_enter(struct pkcs11_call *call);
+CK_RV pkcs11_module_leave(struct pkcs11_call *call, const char *func, CK_RV rv);
+
+/* The one lock of this front end: tables and flags only, never over a request. */
+void pkcs11_module_lock(void);
+void pkcs11_module_unlock(void);
+
+/* Blank-padded, not NUL-terminated (PKCS#11 3.0 section 3.2); cut when too long. */
+void pkcs11_module_pad(CK_UTF8CHAR *field, size_t size, const char *text);
+
+#define PKCS11_CALL(call, expression)                                                              \
+    ({                                                                                             \
+        struct pkcs11_call entered_, *const call = &entered_;                                      \
+        CK_RV rv_ = pkcs11_module_enter(call);                                                     \
+        if (rv_ == CKR_OK)                                                                         \
+            rv_ = (expression);                                                                    \
+        pkcs11_module_leave(call, __func__, rv_);                                                  \
+    })
+#define PKCS11_SESSION_CALL(call, handle, expression)                                              \
+    PKCS11_CALL(call, pkcs11_session_take(call, (handle)) ?: (expression))
+
+/* For static functions that return CK_RV; the sibling of REMOTE_TRY. */
+#define PKCS11_TRY(expression)                                                                     \
+    do {                                                                                           \
+        CK_RV tried_ = (expression);                                                               \
+        if (tried_ != CKR_OK)                                                                      \
+            return tried_;                                                                         \
+    } while (0)
+
+/* ---- slot.c ---- */
+/* CKR_SLOT_ID_INVALID */
+CK_RV pkcs11_slot_find(struct pkcs11_call *call, CK_SLOT_ID id, struct pkcs11_slot **ret);
+/* The same, and CKR_TOKEN_NOT_PRESENT when its configuration is broken. */
+CK_RV pkcs11_slot_token(struct pkcs11_call *call, CK_SLOT_ID id, struct pkcs11_slot **ret);
+/* Login belongs to the process. Lock held. */
+bool pkcs11_slot_logged_in(const struct pkcs11_slot *slot);
+/* Forgets PIN and private handles; nothing to do when not logged in. Lock held. */
+void pkcs11_slot_logout(struct pkcs11_module *module, struct pkcs11_slot *slot);
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Slots, tokens, mechanisms and login. One slot for each configured one, IDs in file order. A
+ * token is present when its configuration is valid; all of this is answered without the network,
+ * but for a PIN.
+ */
+#include <string.h>
+
+#include "build-config.h"
+#include "module.h"
+
+CK_RV pkcs11_slot_find(struct pkcs11_call *call, CK_SLOT_ID id, struct pkcs11_slot **ret)
+{
+    if (id >= call->module->slot_count)
+        return CKR_SLOT_ID_INVALID;
+    *ret = &call->module->slots[id];
+    return CKR_OK;
+}
+
+CK_RV pkcs11_slot_token(struct pkcs11_call *call, CK_SLOT_ID id, struct pkcs11_slot **ret)
+{
+    struct pkcs11_slot *slot = NULL;
+
+    PKCS11_TRY(pkcs11_slot_find(call, id, &slot));
+    if (remote_slot_status(slot->remote, NULL) != REMOTE_OK)
+        return CKR_TOKEN_NOT_PRESENT; /* the core said why when it opened the slot */
+    *ret = slot;
+    return CKR_OK;
+}
+
+/* ---- lists of slot IDs or mechanisms, by the two-call convention ---- */
+
+struct list {
+    CK_ULONG *out; /* NULL: only counted */
+    CK_ULONG room, count;
+};
+
+static void list_add(struct list *list, CK_ULONG value)
+{
+    if (list->out && list->count < list->room)
+        list->out[list->count] = value;
+    list->count++;
+}
+
+static CK_RV list_done(const struct list *list, CK_ULONG *ret_count)
+{
+    *ret_count = list->count;
+    return list->out && list->count > list->room ? CKR_BUFFER_TOO_SMALL : CKR_OK;
+}
+
+static CK_RV get_slot_list(struct pkcs11_call *call, CK_BBOOL present, CK_SLOT_ID *ids,
+                           CK_ULONG *count)
+{
+    struct list list = { ids, 0, 0 };
+
+    if (!count)
+        return CKR_ARGUMENTS_BAD;
+    list.room = *count;
+    for (size_t i = 0; i < call->module->slot_count; i++)
+        if (!present || remote_slot_status(call->module->slots[i].remote, NULL) == REMOTE_OK)
+            list_add(&list, call->module->slots[i].id);
+    return list_done(&list, count);
+}
+
+CK_RV C_GetSlotList(CK_BBOOL present, CK_SLOT_ID_PTR ids, CK_ULONG_PTR count)
+{
+    return PKCS11_CALL(call, get_slot_list(call, present, ids, count));
+}
+
+/* ---- slot and token ---- */
+
+static CK_RV get_slot_info(struct pkcs11_call *call, CK_SLOT_ID id, CK_SLOT_INFO *ret)
+{
+    struct pkcs11_slot *slot = NULL;
+    const char *backend;
+    CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
+
+    if (!ret)
+        return CKR_ARGUMENTS_BAD;
+    PKCS11_TRY(pkcs11_slot_find(call, id, &slot));
+    backend = remote_slot_backend(slot->remote);
+    remote_buf_append_str(&text, remote_slot_name(slot->remote));
+    if (*backend)
+        remote_buf_printf(&text, " (%s)", backend);
+    if (remote_buf_check(&text, &call->err) != REMOTE_OK)
+        return CKR_HOST_MEMORY;
+    memset(ret, 0, sizeof(*ret));
+    pkcs11_module_pad(ret->slotDescription, sizeof(ret->slotDescription), (char *)text.data);
+    pkcs11_module_pad(ret->manufacturerID, sizeof(ret->manufacturerID), PKCS11_MANUFACTURER);
+    if (remote_slot_status(slot->remote, NULL) == REMOTE_OK)
+        ret->flags |= CKF_TOKEN_PRESENT;
+    ret->firmwareVersion = (CK_VERSION){ HSMBRIDGE_VERSION_MAJOR, HSMBRIDGE_VERSION_MINOR };
+    return CKR_OK;
+}
+
+CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO_PTR ret)
+{
+    return PKCS11_CALL(call, get_slot_info(call, id, ret));
+}
+
+static CK_FLAGS token_flags(const struct remote_slot *slot)
+{
+    CK_FLAGS flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED;
+
+    if (remote_slot_needs_login(slot))
+        flags |= CKF_LOGIN_REQUIRED;
+    if (!remote_slot_writable(slot))
+        flags |= CKF_WRITE_PROTECTED;
+    if (remote_slot_has_random(slot))
+        flags |= CKF_RNG;
+    return flags;
+}
+
+/* Half of SHA-256 over the slot's name: the same after a restart and on every machine. */
+static enum remote_rc token_serial(const char *name, CK_CHAR *serial, size_t size,
+                                   struct remote_error *err)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf hash = { 0 };
+    CLEANUP(remote_buf_clear) struct remote_buf hex = { 0 };
+
+    REMOTE_TRY(remote_local_hash(REMOTE_HASH_SHA256, remote_slice_str(name), &hash, err));
+    remote_hex_append(&hex, remote_slice(hash.data, size / 2));
+    REMOTE_TRY(remote_buf_check(&hex, err));
+    memcpy(serial, hex.data, size);
+    return REMOTE_OK;
+}
+
+static CK_RV get_token_info(struct pkcs11_call *call, CK_SLOT_ID id, CK_TOKEN_INFO *ret)
+{
+    CK_TOKEN_INFO info = { 0 };
+    struct pkcs11_slot *slot = NULL;
+    const char *name;
+    enum remote_rc rc;
+
+    if (!ret)
+        return CKR_ARGUMENTS_BAD;
+    PKCS11_TRY(pkcs11_slot_token(call, id, &slot));
+    name = remote_slot_name(slot->remote);
+    rc = token_serial(name, info.serialNumber, sizeof(info.serialNumber), &call->err);
+    if (rc != REMOTE_OK)
+        return pkcs11_rv(slot->remote, rc, PKCS11_DOING_OTHER);
+    pkcs11_module_pad(info.label, sizeof(info.label), name);
+    pkcs11_module_pad(info.manufacturerID, sizeof(info.manufacturerID), PKCS11_MANUFACTURER);
+    pkcs11_module_pad(info.model, sizeof(info.model), remote_slot_backend(slot->remote));
+    pkcs11_module_pad(info.utcTime, sizeof(info.utcTime), ""); /* no CKF_CLOCK_ON_TOKEN */
+    info.flags = token_flags(slot->remote);
+    info.ulMaxSessionCount = info.ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE;
+    info.ulMaxPinLen = 4096; /* tokens of some services are JWTs */
+    info.ulTotalPublicMemory = info.ulFreePublicMemory = CK_UNAVAILABLE_INFORMATION;
+    info.ulTotalPrivateMemory = info.ulFreePrivateMemory = CK_UNAVAILABLE_INFORMATION;
+    info.firmwareVersion = (CK_VERSION){ HSMBRIDGE_VERSION_MAJOR, HSMBRIDGE_VERSION_MINOR };
+    pkcs11_module_lock();
+    info.ulSessionCount = slot->sessions;
+    info.ulRwSessionCount = slot->rw_sessions;
+    pkcs11_module_unlock();
+    *ret = info;
+    return CKR_OK;
+}
+
+CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO_PTR ret)
+{
+    return PKCS11_CALL(call, get_token_info(call, id, ret));
+}
+
+/* ---- mechanisms: the table's rows that this slot can do ---- */
+
+/* A CKM has a row for each key type that it works with; the first one stands in the list. */
+static bool row_is_first(const struct remote_slot *slot, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (remote_mechanisms[i].ckm == remote_mechanisms[index].ckm &&
+            remote_slot_can(slot, &remote_mechanisms[i]))
+            return false;
+    return true;
+}
+
+static CK_RV get_mechanism_list(struct pkcs11_call *call, CK_SLOT_ID id, CK_MECHANISM_TYPE *types,
+                                CK_ULONG *count)
+{
+    struct list list = { types, 0, 0 };
+    struct pkcs11_slot *slot = NULL;
+
+    if (!count)
+        return CKR_ARGUMENTS_BAD;
+    PKCS11_TRY(pkcs11_slot_token(call, id, &slot));
+    list.room = *count;
+    for (size_t i = 0; i < remote_mechanism_count; i++)
+        if (remote_slot_can(slot->remote, &remote_mechanisms[i]) && row_is_first(slot->remote, i))
+            list_add(&list, remote_mechanisms[i].ckm);
+    return list_done(&list, count);
+}
+
+CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE_PTR types, CK_ULONG_PTR count)
+{
+    return PKCS11_CALL(call, get_mechanism_list(call, id, types, count));
+}
+
+static CK_FLAGS row_flags(const struct remote_mechanism *row)
+{
+    static const struct {
+        unsigned use;
+        CK_FLAGS flag;
+    } flag_of[] = {
+        { REMOTE_USE_SIGN, CKF_SIGN },       { REMOTE_USE_VERIFY, CKF_VERIFY },
+        { REMOTE_USE_ENCRYPT, CKF_ENCRYPT }, { REMOTE_USE_DECRYPT, CKF_DECRYPT },
+        { REMOTE_USE_WRAP, CKF_WRAP },       { REMOTE_USE_UNWRAP, CKF_UNWRAP },
+    };
+    CK_FLAGS flags = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(flag_of); i++)
+        if (row->uses & flag_of[i].use)
+            flags |= flag_of[i].flag;
+    if (row->key == REMOTE_KEY_EC)
+        flags |= CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
+    return flags;
+}
+
+/* The mechanisms' own unit: bits, but bytes for secret keys (PKCS#11 3.0 current mechanisms). */
+static void row_sizes(const struct remote_slot *slot, const struct remote_mechanism *row,
+                      CK_ULONG *ret_min, CK_ULONG *ret_max)
+{
+    unsigned unit = remote_key_type_symmetric(row->key) ? 8 : 1;
+    unsigned min = 0, max = 0;
+
+    remote_slot_key_sizes(slot, row->key, &min, &max);
+    *ret_min = min / unit;
+    *ret_max = max / unit;
+}
+
+static void info_add(CK_MECHANISM_INFO *info, CK_FLAGS flags, CK_ULONG min, CK_ULONG max)
+{
+    if (info->flags == 0 || min < info->ulMinKeySize)
+        info->ulMinKeySize = min;
+    if (max > info->ulMaxKeySize)
+        info->ulMaxKeySize = max;
+    info->flags |= flags;
+}
+
+static CK_RV get_mechanism_info(struct pkcs11_call *call, CK_SLOT_ID id, CK_MECHANISM_TYPE type,
+                                CK_MECHANISM_INFO *ret)
+{
+    CK_MECHANISM_INFO info = { 0 };
+    struct pkcs11_slot *slot = NULL;
+
+    if (!ret)
+        return CKR_ARGUMENTS_BAD;
+    PKCS11_TRY(pkcs11_slot_token(call, id, &slot));
+    for (size_t i = 0; i < remote_mechanism_count; i++) {
+        const struct remote_mechanism *row = &remote_mechanisms[i];
+        CK_ULONG min, max;
+
+        if (row->ckm != type || !remote_slot_can(slot->remote, row))
+            continue;
+        row_sizes(slot->remote, row, &min, &max);
+        info_add(&info, row_flags(row), min, max);
+    }
+    if (info.flags == 0)
+        return CKR_MECHANISM_INVALID;
+    *ret = info;
+    return CKR_OK;
+}
+
+CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR ret)
+{
+    return PKCS11_CALL(call, get_mechanism_info(call, id, type, ret));
+}
+
+/* ---- login ---- */
+
+bool pkcs11_slot_logged_in(const struct pkcs11_slot *slot)
+{
+    return slot->logged_in && remote_slot_logged_in(slot->remote);
+}
+
+void pkcs11_slot_logout(struct pkcs11_module *module, struct pkcs11_slot *slot)
+{
+    if (!slot->logged_in)
+        return;
+    slot->logged_in = false;
+    if (!remote_slot_needs_login(slot->remote))
+        return;
+    remote_slot_logout(slot->remote);
+    pkcs11_object_logout(module, slot);
+}
+
+/* No key asks for a PIN before each use, so there is never a context to log in to. */
+static CK_RV check_user(CK_USER_TYPE user)
+{
+    if (user == CKU_CONTEXT_SPECIFIC)
+        return CKR_OPERATION_NOT_INITIALIZED;
+    return user == CKU_USER ? CKR_OK : CKR_USER_TYPE_INVALID;
+}
+
+/* Asks the service, so that no lock may be held. */
+static CK_RV check_pin(struct pkcs11_call *call, struct pkcs11_slot *slot, const CK_BYTE *pin,
+                       CK_ULONG pin_len)
+{
+    enum remote_rc rc;
+
+    if (!remote_slot_needs_login(slot->remote))
+        return CKR_OK; /* complete without the user: any PIN will do */
+    if (!pin)
+        return CKR_ARGUMENTS_BAD; /* no CKF_PROTECTED_AUTHENTICATION_PATH */
+    rc = remote_slot_login(slot->remote, remote_slice(pin, pin_len), &call->err);
+    return rc == REMOTE_E_USAGE ? CKR_USER_ALREADY_LOGGED_IN
+                                : pkcs11_rv(NULL, rc, PKCS11_DOING_OTHER);
+}
+
+static CK_RV login(struct pkcs11_call *call, CK_SESSION_HANDLE session, CK_USER_TYPE user,
+                   const CK_BYTE *pin, CK_ULONG pin_len)
+{
+    struct pkcs11_slot *slot = NULL;
+    bool already;
+
+    if (!pin && pin_len > 0)
+        return CKR_ARGUMENTS_BAD;
+    PKCS11_TRY(pkcs11_session_slot(call, session, &slot));
+    PKCS11_TRY(check_user(user));
+    pkcs11_module_lock();
+    already = pkcs11_slot_logged_in(slot);
+    pkcs11_module_unlock();
+    if (already)
+        return CKR_USER_ALREADY_LOGGED_IN;
+    PKCS11_TRY(check_pin(call, slot, pin, pin_len));
+    pkcs11_module_lock();
+    already = slot->logged_in && !remote_slot_needs_login(slot->remote);
+    slot->logged_in = true;
+    pkcs11_module_unlock();
+    return already ? CKR_USER_ALREADY_LOGGED_IN : CKR_OK;
+}
+
+CK_RV C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG pin_len)
+{
+    return PKCS11_CALL(call, login(call, session, user, pin, pin_len));
+}
+
+static CK_RV logout(struct pkcs11_call *call, CK_SESSION_HANDLE session)
+{
+    struct pkcs11_slot *slot = NULL;
+    bool was;
+
+    PKCS11_TRY(pkcs11_session_slot(call, session, &slot));
+    pkcs11_module_lock();
+    was = slot->logged_in;
+    pkcs11_slot_logout(call->module, slot);
+    pkcs11_module_unlock();
+    return was ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
+}
+
+CK_RV C_Logout(CK_SESSION_HANDLE session)
+{
+    return PKCS11_CALL(call, logout(call, session));
+}
+
+/* Slots come and go with a reload of the configuration, which this module does not do. */
+static CK_RV wait_for_slot_event(CK_FLAGS flags, const CK_SLOT_ID *ret, const void *reserved)
+{
+    if (!ret || reserved)
+        return CKR_ARGUMENTS_BAD;
+    return flags & CKF_DONT_BLOCK ? CKR_NO_EVENT : CKR_FUNCTION_NOT_SUPPORTED;
+}
+
+CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID_PTR ret, CK_VOID_PTR reserved)
+{
+    return PKCS11_CALL(call, wait_for_slot_event(flags, ret, reserved));
+}

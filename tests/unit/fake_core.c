@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_core.h"
+
+#include <stdlib.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/obj_mac.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
+
+#define KEYS_MAX 8
+
+struct fake_key {
+    struct remote_key *key;
+    EVP_PKEY *secret;
+    unsigned char mac[32];
+};
+
+struct remote_slot {
+    const char *name;
+    bool broken, needs_login, logged_in, writable, random;
+    struct fake_key keys[KEYS_MAX];
+    size_t key_count;
+    struct remote_cert **certs;
+    size_t cert_count;
+};
+
+struct remote_core {
+    struct remote_slot *slots[3];
+};
+
+struct fake fake;
+static struct remote_slot web = { .name = "web", .random = true };
+static struct remote_slot pin = { .name = "pin", .needs_login = true, .writable = true };
+static struct remote_slot broken = { .name = "broken", .broken = true };
+
+/* ---- keys and certificates ---- */
+
+static struct remote_key *key_new(struct remote_slot *slot, const char *name, unsigned version)
+{
+    struct remote_key *key = calloc(1, sizeof(*key));
+
+    assert_non_null(key);
+    key->name = strdup(name);
+    key->refs = 1;
+    key->slot = slot;
+    key->version = version;
+    key->latest = key->enabled = true;
+    return key;
+}
+
+static struct fake_key *key_add(struct remote_slot *slot, const char *name, unsigned version,
+                                EVP_PKEY *secret)
+{
+    struct fake_key *entry = &slot->keys[slot->key_count++];
+    unsigned char *der = NULL;
+    int len;
+
+    entry->key = key_new(slot, name, version);
+    entry->secret = secret;
+    if (!secret)
+        return entry;
+    len = i2d_PUBKEY(secret, &der);
+    assert_true(len > 0);
+    assert_int_equal(remote_local_set_spki(entry->key, remote_slice(der, (size_t)len), NULL),
+                     REMOTE_OK);
+    OPENSSL_free(der);
+    entry->key->uses = REMOTE_USE_SIGN | REMOTE_USE_VERIFY;
+    return entry;
+}
+
+static void keys_make(void)
+{
+    struct fake_key *mac;
+
+    key_add(&web, "rsa", 1, EVP_PKEY_Q_keygen(remote_libctx(), NULL, "RSA", (size_t)2048))
+        ->key->uses |= REMOTE_USE_ENCRYPT | REMOTE_USE_DECRYPT;
+    key_add(&web, "ec", 2, EVP_PKEY_Q_keygen(remote_libctx(), NULL, "EC", "P-256"));
+    key_add(&web, "ec", 1, EVP_PKEY_Q_keygen(remote_libctx(), NULL, "EC", "P-256"))->key->latest =
+        false;
+    key_add(&web, "ed", 1, EVP_PKEY_Q_keygen(remote_libctx(), NULL, "ED25519"));
+    mac = key_add(&web, "mac", 3, NULL);
+    memset(mac->mac, 0x4d, sizeof(mac->mac));
+    mac->key->type = REMOTE_KEY_GENERIC;
+    mac->key->bits = 256;
+    mac->key->uses = REMOTE_USE_SIGN | REMOTE_USE_VERIFY;
+    assert_int_equal(remote_local_set_secret_id(mac->key, "web", NULL), REMOTE_OK);
+    key_add(&pin, "hidden", 1, EVP_PKEY_Q_keygen(remote_libctx(), NULL, "EC", "P-384"));
+}
+
+static X509 *cert_new(const char *subject, EVP_PKEY *subject_key, const char *issuer,
+                      EVP_PKEY *issuer_key, long serial)
+{
+    X509 *x509 = X509_new_ex(remote_libctx(), NULL);
+    X509_NAME *name;
+
+    assert_non_null(x509);
+    X509_set_version(x509, X509_VERSION_3);
+    ASN1_INTEGER_set(X509_get_serialNumber(x509), serial);
+    name = X509_get_subject_name(x509);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)subject, -1, -1, 0);
+    name = X509_get_issuer_name(x509);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)issuer, -1, -1, 0);
+    ASN1_TIME_set_string(X509_getm_notBefore(x509), "20240102000000Z");
+    ASN1_TIME_set_string(X509_getm_notAfter(x509), "20991231000000Z");
+    X509_set_pubkey(x509, subject_key);
+    if (subject_key == issuer_key) {
+        X509_EXTENSION *ca =
+            X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "critical,CA:TRUE");
+        X509_add_ext(x509, ca, -1);
+        X509_EXTENSION_free(ca);
+    }
+    assert_true(X509_sign(x509, issuer_key, EVP_sha256()) > 0);
+    return x509;
+}
+
+static void cert_add(struct remote_slot *slot, X509 *x509)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *pem = NULL;
+    long len;
+
+    assert_int_equal(PEM_write_bio_X509(bio, x509), 1);
+    len = BIO_get_mem_data(bio, &pem);
+    assert_int_equal(remote_local_certs("fake.pem", remote_slice(pem, (size_t)len), &slot->certs,
+                                        &slot->cert_count, NULL),
+                     REMOTE_OK);
+    BIO_free(bio);
+    X509_free(x509);
+}
+
+int fake_core_make(void **state)
+{
+    struct remote_guard guard;
+    EVP_PKEY *ca;
+
+    (void)state;
+    assert_int_equal(remote_guard_enter(&guard, NULL), REMOTE_OK);
+    keys_make();
+    ca = EVP_PKEY_Q_keygen(remote_libctx(), NULL, "EC", "P-256");
+    cert_add(&web, cert_new("web.example", web.keys[1].secret, "Test CA", ca, 7));
+    cert_add(&web, cert_new("Test CA", ca, "Test CA", ca, 1));
+    cert_add(&pin, cert_new("hidden.example", pin.keys[0].secret, "Test CA", ca, 8));
+    EVP_PKEY_free(ca);
+    remote_guard_leave(&guard);
+    return 0;
+}
+
+static void slot_free(struct remote_slot *slot)
+{
+    for (size_t i = 0; i < slot->key_count; i++) {
+        assert_int_equal(slot->keys[i].key->refs, 1); /* nobody kept one */
+        remote_key_unref(slot->keys[i].key);
+        EVP_PKEY_free(slot->keys[i].secret);
+    }
+    for (size_t i = 0; i < slot->cert_count; i++)
+        remote_cert_free(slot->certs[i]);
+    free(slot->certs);
+}
+
+int fake_core_free(void **state)
+{
+    struct remote_guard guard;
+
+    (void)state;
+    assert_int_equal(remote_guard_enter(&guard, NULL), REMOTE_OK);
+    slot_free(&web);
+    slot_free(&pin);
+    remote_guard_leave(&guard);
+    return 0;
+}
+
+/* ---- steps for tests ---- */
+
+int fake_core_start(void **state)
+{
+    (void)state;
+    memset(&fake, 0, sizeof(fake));
+    web.random = true;
+    assert_int_equal(C_Initialize(NULL), CKR_OK);
+    return 0;
+}
+
+int fake_core_stop(void **state)
+{
+    (void)state;
+    C_Finalize(NULL);
+    assert_int_equal(fake.open, 0);
+    free(fake.named);
+    return 0;
+}
+
+CK_SESSION_HANDLE fake_core_session(CK_SLOT_ID slot)
+{
+    CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+
+    assert_int_equal(C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &session), CKR_OK);
+    assert_int_not_equal(session, CK_INVALID_HANDLE);
+    return session;
+}
+
+CK_OBJECT_HANDLE fake_core_find(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class, const char *label)
+{
+    CK_ATTRIBUTE attributes[] = { { CKA_CLASS, &class, sizeof(class) },
+                                  { CKA_LABEL, (void *)label, strlen(label) } };
+    CK_OBJECT_HANDLE handles[2];
+    CK_ULONG count = 0;
+
+    assert_int_equal(C_FindObjectsInit(session, attributes, 2), CKR_OK);
+    assert_int_equal(C_FindObjects(session, handles, 2, &count), CKR_OK);
+    assert_int_equal(C_FindObjectsFinal(session), CKR_OK);
+    assert_int_equal(count, 1);
+    return handles[0];
+}
+
+void fake_core_enable(const char *name, unsigned version, bool enabled)
+{
+    for (size_t i = 0; i < web.key_count; i++)
+        if (strcmp(web.keys[i].key->name, name) == 0 && web.keys[i].key->version == version)
+            web.keys[i].key->enabled = enabled;
+}
+
+size_t fake_core_count(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+    CK_OBJECT_HANDLE handles[64];
+    CK_ULONG found = 0;
+
+    assert_int_equal(C_FindObjectsInit(session, attributes, count), CKR_OK);
+    assert_int_equal(C_FindObjects(session, handles, 64, &found), CKR_OK);
+    assert_int_equal(C_FindObjectsFinal(session), CKR_OK);
+    return found;
+}
+
+/* ---- slot.h ---- */
+
+enum remote_rc remote_core_open(const char *named, struct remote_core **ret,
+                                struct remote_error *err)
+{
+    static struct remote_core core = { { &web, &pin, &broken } };
+
+    if (named && strcmp(named, "/missing") == 0)
+        return REMOTE_FAIL(err, REMOTE_E_CONFIG, "/missing: no such file");
+    free(fake.named);
+    fake.named = named ? strdup(named) : NULL;
+    fake.open++;
+    *ret = &core;
+    return REMOTE_OK;
+}
+
+void remote_core_close(struct remote_core *core)
+{
+    if (core)
+        fake.open--;
+}
+
+size_t remote_core_slot_count(const struct remote_core *core)
+{
+    return ARRAY_SIZE(core->slots);
+}
+
+struct remote_slot *remote_core_slot(const struct remote_core *core, size_t index)
+{
+    return core->slots[index];
+}
+
+const char *remote_slot_name(const struct remote_slot *slot)
+{
+    return slot->name;
+}
+
+const char *remote_slot_backend(const struct remote_slot *slot)
+{
+    return slot->broken ? "" : "fake";
+}
+
+enum remote_rc remote_slot_status(const struct remote_slot *slot, struct remote_error *err)
+{
+    return slot->broken ? REMOTE_FAIL(err, REMOTE_E_CONFIG, "fake.conf:9: [slot broken] url: none")
+                        : REMOTE_OK;
+}
+
+bool remote_slot_needs_login(const struct remote_slot *slot)
+{
+    return slot->needs_login;
+}
+
+bool remote_slot_writable(const struct remote_slot *slot)
+{
+    return slot->writable;
+}
+
+bool remote_slot_has_random(const struct remote_slot *slot)
+{
+    return slot->random;
+}
+
+/* Everything but SHA-1, so that a mechanism exists which the slot cannot do. */
+bool remote_slot_can(const struct remote_slot *slot, const struct remote_mechanism *row)
+{
+    return !slot->broken && row->hash != REMOTE_HASH_SHA1;
+}
+
+void remote_slot_key_sizes(const struct remote_slot *slot, enum remote_key_type type,
+                           unsigned *ret_min, unsigned *ret_max)
+{
+    (void)slot;
+    *ret_min = type == REMOTE_KEY_RSA ? 2048 : 256;
+    *ret_max = type == REMOTE_KEY_RSA ? 4096 : 521;
+}
+
+int remote_slot_last_status(void)
+{
+    return fake.http_status;
+}
+
+size_t remote_slot_cert_count(const struct remote_slot *slot)
+{
+    return slot->cert_count;
+}
+
+const struct remote_cert *remote_slot_cert(const struct remote_slot *slot, size_t index)
+{
+    return slot->certs[index];
+}
+
+bool remote_cert_matches(const struct remote_cert *cert, const struct remote_key *key)
+{
+    return key->id_len == sizeof(cert->id) && memcmp(cert->id, key->id, sizeof(cert->id)) == 0;
+}
+
+/* Counts, calls back, and fails when told so. */
+static enum remote_rc request(struct remote_error *err)
+{
+    fake.requests++;
+    if (fake.during)
+        fake.during(fake.during_arg);
+    return fake.fail ? REMOTE_FAIL(err, fake.fail, "the fake was told to fail") : REMOTE_OK;
+}
+
+enum remote_rc remote_slot_login(struct remote_slot *slot, struct remote_slice given,
+                                 struct remote_error *err)
+{
+    if (slot->logged_in || !slot->needs_login)
+        return REMOTE_FAIL(err, REMOTE_E_USAGE, "logged in already");
+    REMOTE_TRY(request(err));
+    if (!remote_slice_equal(given, remote_slice_str("1234")))
+        return REMOTE_FAIL(err, REMOTE_E_PIN, "wrong PIN");
+    slot->logged_in = true;
+    return REMOTE_OK;
+}
+
+void remote_slot_logout(struct remote_slot *slot)
+{
+    fake.logouts++;
+    slot->logged_in = false;
+}
+
+bool remote_slot_logged_in(struct remote_slot *slot)
+{
+    return !slot->needs_login || slot->logged_in;
+}
+
+void remote_slot_label(struct remote_slot *slot, const struct remote_key *key,
+                       struct remote_buf *ret)
+{
+    (void)slot;
+    remote_buf_append_str(ret, key->name);
+    if (!key->latest)
+        remote_buf_printf(ret, "@v%u", key->version);
+}
+
+enum remote_rc remote_slot_find_label(struct remote_slot *slot, const char *label,
+                                      struct remote_key_list *ret, struct remote_error *err)
+{
+    REMOTE_TRY(request(err));
+    for (size_t i = 0; i < slot->key_count; i++) {
+        CLEANUP(remote_buf_clear) struct remote_buf own = { 0 };
+
+        remote_slot_label(slot, slot->keys[i].key, &own);
+        if (strcmp((char *)own.data, label) == 0)
+            REMOTE_TRY(remote_key_list_add(ret, slot->keys[i].key, err));
+    }
+    return REMOTE_OK;
+}
+
+enum remote_rc remote_slot_find_id(struct remote_slot *slot, struct remote_slice id,
+                                   struct remote_key_list *ret, struct remote_error *err)
+{
+    REMOTE_TRY(request(err));
+    for (size_t i = 0; i < slot->key_count; i++) {
+        struct remote_key *key = slot->keys[i].key;
+
+        if (remote_slice_equal(id, remote_slice(key->id, key->id_len)))
+            REMOTE_TRY(remote_key_list_add(ret, key, err));
+    }
+    return REMOTE_OK;
+}
+
+enum remote_rc remote_slot_list(struct remote_slot *slot, const struct remote_progress *progress,
+                                struct remote_key_list *ret, struct remote_error *err)
+{
+    (void)progress;
+    REMOTE_TRY(request(err));
+    for (size_t i = 0; i < slot->key_count; i++)
+        if (slot->keys[i].key->latest)
+            REMOTE_TRY(remote_key_list_add(ret, slot->keys[i].key, err));
+    return REMOTE_OK;
+}
+
+enum remote_rc remote_slot_random(struct remote_slot *slot, unsigned char *out, size_t len,
+                                  struct remote_error *err)
+{
+    (void)slot;
+    REMOTE_TRY(request(err));
+    memset(out, 0, len); /* a hostile service: its bytes must not be all there is */
+    return REMOTE_OK;
+}
+
+/* ---- key.h ---- */
+
+struct remote_key *remote_key_ref(struct remote_key *key)
+{
+    key->refs++;
+    return key;
+}
+
+void remote_key_unref(struct remote_key *key)
+{
+    if (!key || --key->refs > 0)
+        return;
+    EVP_PKEY_free(key->pkey);
+    remote_buf_clear(&key->spki);
+    free(key->name);
+    free(key);
+}
+
+enum remote_rc remote_key_list_add(struct remote_key_list *list, struct remote_key *key,
+                                   struct remote_error *err)
+{
+    (void)err;
+    list->keys = realloc(list->keys, (list->count + 1) * sizeof(*list->keys));
+    assert_non_null(list->keys);
+    list->keys[list->count++] = remote_key_ref(key);
+    return REMOTE_OK;
+}
+
+void remote_key_list_clear(struct remote_key_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        remote_key_unref(list->keys[i]);
+    free(list->keys);
+    memset(list, 0, sizeof(*list));
+}
+
+size_t remote_key_output_size(const struct remote_key *key, const struct remote_params *params)
+{
+    if (key->type == REMOTE_KEY_GENERIC)
+        return remote_hash_size(params->hash);
+    return key->type == REMOTE_KEY_RSA  ? key->bits / 8
+           : key->type == REMOTE_KEY_EC ? 2 * (size_t)key->bits / 8
+                                        : 64;
+}
+
+size_t remote_key_input_max(const struct remote_key *key, const struct remote_params *params,
+                            enum remote_use use)
+{
+    if (params->alg == REMOTE_ALG_RSA_PKCS1)
+        return key->bits / 8 - 11;
+    if (key->type == REMOTE_KEY_RSA && use == REMOTE_USE_DECRYPT)
+        return key->bits / 8;
+    return 1000;
+}
+
+enum remote_rc remote_key_check(const struct remote_key *key, const struct remote_params *params,
+                                enum remote_use use, struct remote_error *err)
+{
+    if (!key->enabled || !(key->uses & use))
+        return REMOTE_FAIL(err, REMOTE_E_FORBIDDEN_USE, "key '%s' is not for that", key->name);
+    if (params->alg == REMOTE_ALG_RSA_PSS && params->salt_len != remote_hash_size(params->hash))
+        return REMOTE_FAIL(err, REMOTE_E_PARAM, "key '%s': a salt as long as the hash", key->name);
+    return REMOTE_OK;
+}
+
+static struct fake_key *own_key(const struct remote_key *key)
+{
+    for (size_t i = 0; i < key->slot->key_count; i++)
+        if (key->slot->keys[i].key == key)
+            return &key->slot->keys[i];
+    fail();
+    return NULL;
+}
+
+static const EVP_MD *md_of(enum remote_hash hash)
+{
+    return hash == REMOTE_HASH_SHA512   ? EVP_sha512()
+           : hash == REMOTE_HASH_SHA384 ? EVP_sha384()
+                                        : EVP_sha256();
+}
+
+static void set_padding(EVP_PKEY_CTX *ctx, const struct remote_params *params)
+{
+    switch (params->alg) {
+    case REMOTE_ALG_RSA_PKCS1:
+    case REMOTE_ALG_RSA_PKCS1_ENC:
+        EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING);
+        break;
+    case REMOTE_ALG_RSA_PSS:
+        EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING);
+        EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)params->salt_len);
+        break;
+    case REMOTE_ALG_RSA_OAEP:
+        EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING);
+        EVP_PKEY_CTX_set_rsa_oaep_md_name(ctx, remote_hash_name(params->hash), NULL);
+        if (params->aad.len > 0)
+            EVP_PKEY_CTX_set0_rsa_oaep_label(ctx, OPENSSL_memdup(params->aad.data, params->aad.len),
+                                             (int)params->aad.len);
+        return;
+    default:
+        break;
+    }
+    if (params->hash != REMOTE_HASH_NONE)
+        EVP_PKEY_CTX_set_signature_md(ctx, md_of(params->hash));
+}
+
+static void sign_message(EVP_PKEY *secret, struct remote_slice input, struct remote_buf *ret)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    size_t len = 64;
+
+    assert_int_equal(EVP_DigestSignInit_ex(ctx, NULL, NULL, remote_libctx(), NULL, secret, NULL),
+                     1);
+    assert_int_equal(EVP_DigestSign(ctx, remote_buf_reserve(ret, len), &len, input.data, input.len),
+                     1);
+    ret->len = len;
+    EVP_MD_CTX_free(ctx);
+}
+
+static void sign_digest(EVP_PKEY *secret, const struct remote_params *params,
+                        struct remote_slice input, struct remote_buf *ret)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(remote_libctx(), secret, NULL);
+    size_t len = 512;
+
+    assert_int_equal(EVP_PKEY_sign_init(ctx), 1);
+    set_padding(ctx, params);
+    assert_int_equal(EVP_PKEY_sign(ctx, remote_buf_reserve(ret, len), &len, input.data, input.len),
+                     1);
+    ret->len = len;
+    EVP_PKEY_CTX_free(ctx);
+}
+
+enum remote_rc remote_key_sign(struct remote_key *key, const struct remote_params *params,
+                               struct remote_slice input, struct remote_buf *ret_sig,
+                               struct remote_error *err)
+{
+    const struct fake_key *own = own_key(key);
+    CLEANUP(remote_buf_clear) struct remote_buf der = { 0 };
+    unsigned len = 0;
+
+    REMOTE_TRY(request(err));
+    switch (key->type) {
+    case REMOTE_KEY_ED25519:
+        sign_message(own->secret, input, ret_sig);
+        return REMOTE_OK;
+    case REMOTE_KEY_GENERIC:
+        HMAC(md_of(params->hash), own->mac, sizeof(own->mac), input.data, input.len,
+             remote_buf_reserve(ret_sig, EVP_MAX_MD_SIZE), &len);
+        ret_sig->len = len;
+        return REMOTE_OK;
+    case REMOTE_KEY_EC:
+        sign_digest(own->secret, params, input, &der);
+        return remote_local_ecdsa_from_der(remote_buf_slice(&der), key->bits / 8, ret_sig, err);
+    default:
+        sign_digest(own->secret, params, input, ret_sig);
+        return REMOTE_OK;
+    }
+}
+
+enum remote_rc remote_key_verify(struct remote_key *key, const struct remote_params *params,
+                                 struct remote_slice input, struct remote_slice sig,
+                                 struct remote_error *err)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf mac = { 0 };
+
+    if (key->type != REMOTE_KEY_GENERIC)
+        return remote_local_verify(key, params, input, sig, err);
+    REMOTE_TRY(remote_key_sign(key, params, input, &mac, err));
+    return remote_slice_equal(remote_buf_slice(&mac), sig)
+               ? REMOTE_OK
+               : REMOTE_FAIL(err, REMOTE_E_DATA, "the MAC is wrong");
+}
+
+enum remote_rc remote_key_encrypt(struct remote_key *key, const struct remote_params *params,
+                                  struct remote_slice plain, struct remote_buf *ret_out,
+                                  struct remote_error *err)
+{
+    return remote_local_encrypt(key, params, plain, ret_out, err);
+}
+
+enum remote_rc remote_key_decrypt(struct remote_key *key, const struct remote_params *params,
+                                  struct remote_slice sealed, struct remote_buf *ret_plain,
+                                  struct remote_error *err)
+{
+    EVP_PKEY_CTX *ctx;
+    size_t len = 512;
+    int ok;
+
+    if (sealed.len != key->bits / 8)
+        return REMOTE_FAIL(err, REMOTE_E_LENGTH, "ciphertext of the wrong length");
+    REMOTE_TRY(request(err));
+    ctx = EVP_PKEY_CTX_new_from_pkey(remote_libctx(), own_key(key)->secret, NULL);
+    assert_int_equal(EVP_PKEY_decrypt_init(ctx), 1);
+    set_padding(ctx, params);
+    ok = EVP_PKEY_decrypt(ctx, remote_buf_reserve(ret_plain, len), &len, sealed.data, sealed.len);
+    EVP_PKEY_CTX_free(ctx);
+    if (ok != 1)
+        return REMOTE_FAIL(err, REMOTE_E_DATA, "does not open");
+    ret_plain->len = len;
+    return REMOTE_OK;
+}
