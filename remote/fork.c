@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gate.h"
+
 /*
  * Two locks of this file stand outside the levels. fork_mutex serialises forks: glibc runs the
  * handlers of two forking threads side by side. registry_mutex guards the list and `awaited`; it
@@ -15,6 +17,7 @@
  */
 static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+static unsigned forker_depth;             /* in the gate; under fork_mutex */
 static struct remote_lock *registry;      /* ascending levels */
 static const struct remote_lock *awaited; /* the one on which a fork under way blocks */
 static pthread_once_t handlers_once = PTHREAD_ONCE_INIT;
@@ -117,8 +120,11 @@ static void await(struct remote_lock *lock)
 static void fork_prepare(void)
 {
     struct remote_lock *lock;
+    unsigned depth = remote_gate_step_out(); /* a signal's handler may fork from within */
 
     pthread_mutex_lock(&fork_mutex);
+    forker_depth = depth;
+    remote_gate_close(); /* first: whoever is inside may need our locks before it comes out */
     pthread_mutex_lock(&registry_mutex);
     lock = registry;
     while (lock != NULL) {
@@ -134,11 +140,20 @@ static void fork_prepare(void)
     }
 }
 
-static void fork_parent(void)
+static void fork_over(bool child)
 {
+    unsigned depth = forker_depth;
+
     release_taken();
     pthread_mutex_unlock(&registry_mutex);
+    remote_gate_open(child);
     pthread_mutex_unlock(&fork_mutex);
+    remote_gate_step_in(depth);
+}
+
+static void fork_parent(void)
+{
+    fork_over(false);
 }
 
 static void fork_child(void)
@@ -146,7 +161,7 @@ static void fork_child(void)
     unsigned generation = (unsigned)(uint32_t)atomic_load(&identity);
 
     atomic_store(&identity, identity_of(getpid(), generation + 1));
-    fork_parent(); /* the child's thread is the one that took them */
+    fork_over(true); /* the child's thread is the one that took them */
 }
 
 /* Out of memory leaves the pid comparison alone to tell a child; there is nobody to tell it. */
@@ -269,9 +284,18 @@ bool remote_cond_wait(struct remote_cond *cond, struct remote_lock *lock, int64_
     struct timespec until = { .tv_sec = deadline_ms / 1000,
                               .tv_nsec = deadline_ms % 1000 * 1000000 };
 
+    unsigned depth = remote_gate_step_out();
+    bool woken;
+
     if (cond_inherited(cond))
         remote_cond_init(cond);
-    return pthread_cond_timedwait(&cond->cond, &lock->mutex, &until) == 0;
+    woken = pthread_cond_timedwait(&cond->cond, &lock->mutex, &until) == 0;
+    if (depth > 0) { /* no lock is held on the way in */
+        pthread_mutex_unlock(&lock->mutex);
+        remote_gate_step_in(depth);
+        pthread_mutex_lock(&lock->mutex);
+    }
+    return woken;
 }
 
 void remote_cond_broadcast(struct remote_cond *cond)
@@ -280,4 +304,3 @@ void remote_cond_broadcast(struct remote_cond *cond)
         remote_cond_init(cond);
     pthread_cond_broadcast(&cond->cond);
 }
-

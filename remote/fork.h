@@ -70,5 +70,4 @@ void remote_cond_broadcast(struct remote_cond *cond);
  */
 unsigned remote_fork_generation(void);
 
-
 #endif

@@ -6,10 +6,12 @@
 
 #include <openssl/provider.h>
 
+#include "gate.h"
 #include "log.h"
 
 static _Atomic(OSSL_LIB_CTX *) private_ctx; /* never freed: libcurl's handles may outlive us */
 static _Thread_local bool inside;
+static _Thread_local OSSL_LIB_CTX *outer; /* the host's, while inside */
 
 static enum remote_rc refuse_reentry(struct remote_error *err)
 {
@@ -63,13 +65,10 @@ static void load_host_config(void)
     (void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
 }
 
-enum remote_rc remote_guard_enter(struct remote_guard *guard, struct remote_error *err)
+static enum remote_rc enter(struct remote_guard *guard, struct remote_error *err)
 {
     OSSL_LIB_CTX *ctx;
 
-    guard->entered = false;
-    if (inside)
-        return refuse_reentry(err);
     /* First the queue: all that follows may raise errors that are none of the host's. */
     if (!remote_errqueue_save(&guard->errors))
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
@@ -83,7 +82,22 @@ enum remote_rc remote_guard_enter(struct remote_guard *guard, struct remote_erro
     }
     ERR_clear_error();
     guard->entered = inside = true;
+    outer = guard->outer;
     return REMOTE_OK;
+}
+
+enum remote_rc remote_guard_enter(struct remote_guard *guard, struct remote_error *err)
+{
+    enum remote_rc rc;
+
+    guard->entered = false;
+    if (inside)
+        return refuse_reentry(err);
+    remote_gate_enter();
+    rc = enter(guard, err);
+    if (rc != REMOTE_OK)
+        remote_gate_leave();
+    return rc;
 }
 
 void remote_guard_leave(struct remote_guard *guard)
@@ -93,11 +107,27 @@ void remote_guard_leave(struct remote_guard *guard)
     guard->entered = inside = false;
     OSSL_LIB_CTX_set0_default(guard->outer);
     remote_errqueue_restore(&guard->errors); /* last, for the same reason */
+    remote_gate_leave();
 }
 
 bool remote_guard_held(void)
 {
     return inside;
+}
+
+/* The gate stays closed to forks: a child must not inherit the other's locks taken. */
+void remote_guard_suspend(struct remote_guard_pause *pause)
+{
+    pause->inner = inside ? OSSL_LIB_CTX_set0_default(outer) : NULL;
+}
+
+void remote_guard_resume(struct remote_guard_pause *pause)
+{
+    if (pause->inner == NULL)
+        return;
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+    OSSL_LIB_CTX_set0_default(pause->inner);
 }
 
 OSSL_LIB_CTX *remote_libctx(void)
