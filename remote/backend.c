@@ -47,12 +47,21 @@ bool remote_backend_supports(const struct remote_backend_ops *ops, enum remote_a
     return false;
 }
 
+static bool has_op(const struct remote_backend_ops *ops, enum remote_op_kind kind)
+{
+    return ops->ops[kind].build != NULL || ops->perform != NULL;
+}
+
 bool remote_backend_can(const struct remote_backend_ops *ops, const struct remote_mechanism *row)
 {
     bool any_hash = row->read != NULL && row->hash == REMOTE_HASH_NONE;
 
-    if (ops->sizes[row->key].max == 0)
+    if (ops->sizes[row->key].max == 0 || (row->served & REMOTE_SERVED_THERE) == 0)
         return false;
+    if (row->alg == REMOTE_ALG_KEY_GEN)
+        return has_op(ops, REMOTE_OP_GENERATE);
+    if (row->alg == REMOTE_ALG_DATA_KEY)
+        return has_op(ops, REMOTE_OP_DATA_KEY);
     if (remote_backend_supports(ops, row->alg, row->hash))
         return true;
     for (int h = 0; any_hash && h < REMOTE_HASH_COUNT; h++)
@@ -69,6 +78,7 @@ void remote_op_clear(struct remote_op *op)
     remote_names_clear(&op->names);
     remote_secret_clear(&op->grant.token);
     memset(&op->grant, 0, sizeof(op->grant));
+    remote_buf_clear(&op->answer);
 }
 
 enum remote_rc remote_names_add(struct remote_names *list, const char *name,

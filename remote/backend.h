@@ -25,6 +25,13 @@ enum remote_op_kind {
     REMOTE_OP_ENCRYPT,
     REMOTE_OP_MAC,
     REMOTE_OP_RANDOM,
+    REMOTE_OP_GENERATE,     /* a new key of op->spec under op->name */
+    REMOTE_OP_WRAPPING_KEY, /* the public key that IMPORT's material is wrapped for */
+    REMOTE_OP_IMPORT,       /* op->material, wrapped by the backend's build(), under op->name */
+    REMOTE_OP_ROTATE,       /* a new version of op->name */
+    REMOTE_OP_UNPROTECT,    /* lifts what keeps op->name from being destroyed */
+    REMOTE_OP_DESTROY,      /* op->name with all its versions */
+    REMOTE_OP_DATA_KEY,     /* op->length bytes made by the service: items[0] clear, [1] sealed */
     REMOTE_OP_COUNT
 };
 
@@ -55,13 +62,17 @@ struct remote_op {
     struct remote_params params;
     struct remote_item *items; /* SIGN, DECRYPT, ENCRYPT, MAC; RANDOM: one, out only */
     size_t item_count;
-    size_t length;           /* RANDOM: bytes wanted */
-    struct remote_slice pin; /* LOGIN, PROVE of a PIN slot: the credential; else empty */
+    size_t length;                /* RANDOM, DATA_KEY: bytes wanted */
+    struct remote_key_spec spec;  /* GENERATE, IMPORT */
+    struct remote_slice material; /* IMPORT: PKCS#8 DER of a key pair, or the secret itself */
+    struct remote_slice wrapping; /* IMPORT: what WRAPPING_KEY answered */
+    struct remote_slice pin;      /* LOGIN, PROVE of a PIN slot: the credential; else empty */
     /* results */
     struct remote_key_list keys; /* READ: every version, oldest first */
     struct remote_names names;   /* LIST */
     struct remote_grant grant;   /* LOGIN, RENEW, PROVE */
     char detail[128];            /* HEALTH */
+    struct remote_buf answer;    /* WRAPPING_KEY: the service's key, as the backend wants it */
 };
 
 struct remote_request {
@@ -106,6 +117,8 @@ struct remote_backend_ops {
     int64_t timeout_ms;                       /* default of `timeout` */
     const struct remote_transport *transport; /* NULL: remote_transport_http */
     size_t input_max;                         /* bytes of one operation's input */
+    /* The most that REMOTE_ALG_AEAD makes of so many bytes; NULL: there is no such algorithm. */
+    size_t (*sealed_max)(const struct remote_key *key, size_t len);
     bool https;                               /* takes `url` and the TLS options */
 
     /* Reads its options and files; no request. ret: the conn; close() frees it. */
@@ -127,9 +140,23 @@ struct remote_backend_ops {
     /* Parameters that the service cannot honour, known without a request. NULL: none. */
     enum remote_rc (*check)(const struct remote_conn *conn, const struct remote_key *key,
                             const struct remote_params *params, struct remote_error *err);
+    /*
+     * What of `algs` this slot's service has, as far as it is known without asking it; NULL: all.
+     * Any thread, under no lock.
+     */
+    bool (*offers)(const struct remote_conn *conn, enum remote_alg alg, enum remote_hash hash);
     /* How many items one request may carry for this operation; 1 or NULL: no batches. */
     size_t (*batch)(const struct remote_conn *conn, enum remote_op_kind kind,
                     const struct remote_key *key, const struct remote_params *params);
+
+    /*
+     * A service that is not reached by requests (another PKCS#11 module): does the operation,
+     * blocking, instead of build() and parse(). The core calls it in the calling thread once
+     * everything that does go over the network is in flight. Codes as parse().
+     */
+    enum remote_rc (*perform)(struct remote_conn *conn, struct remote_op *op,
+                              const struct remote_grant *grant, int64_t deadline_ms,
+                              struct remote_error *err);
 
     struct {
         /*

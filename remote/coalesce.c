@@ -209,8 +209,8 @@ static void pass_on(struct remote_slot *slot, struct remote_group *group)
 
 static enum remote_rc send_one(struct remote_slot *slot, enum remote_op_kind kind,
                                struct remote_key *key, const struct remote_params *params,
-                               struct remote_slice in, struct remote_buf *ret_out,
-                               struct remote_error *err)
+                               struct remote_slice in, int64_t deadline_ms,
+                               struct remote_buf *ret_out, struct remote_error *err)
 {
     struct remote_item item = { .in = in };
     struct remote_call call;
@@ -221,6 +221,7 @@ static enum remote_rc send_one(struct remote_slot *slot, enum remote_op_kind kin
     call.op.params = *params;
     call.op.items = &item;
     call.op.item_count = 1;
+    call.deadline_ms = deadline_ms;
     rc = remote_exchange_one(&call, err);
     if (rc == REMOTE_OK)
         *ret_out = item.out;
@@ -369,10 +370,10 @@ static bool follow(struct remote_slot *slot, struct remote_group *group, struct 
 }
 
 static enum remote_rc run_in_company(struct remote_slot *slot, struct remote_group *group,
-                                     struct remote_slice in, size_t batch_max,
+                                     struct remote_slice in, size_t batch_max, int64_t deadline_ms,
                                      struct remote_buf *ret_out, struct remote_error *err)
 {
-    struct item *item = item_new(in, remote_now_ms() + slot->policy.timeout_ms);
+    struct item *item = item_new(in, deadline_ms);
     enum remote_rc rc;
 
     if (item == NULL)
@@ -398,24 +399,24 @@ static enum remote_rc run_in_company(struct remote_slot *slot, struct remote_gro
 
 enum remote_rc remote_coalesce_run(struct remote_slot *slot, enum remote_op_kind kind,
                                    struct remote_key *key, const struct remote_params *params,
-                                   struct remote_slice in, size_t batch_max,
+                                   struct remote_slice in, size_t batch_max, int64_t deadline_ms,
                                    struct remote_buf *ret_out, struct remote_error *err)
 {
     struct remote_group *group;
     enum remote_rc rc;
 
     if (batch_max <= 1 || atomic_load(&key->no_batch))
-        return send_one(slot, kind, key, params, in, ret_out, err);
+        return send_one(slot, kind, key, params, in, deadline_ms, ret_out, err);
     remote_lock_acquire(&slot->lock);
     group = obtain_group(slot, kind, key, params);
     if (group == NULL) {
         rc = REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
     } else if (group->in_flight >= IN_FLIGHT) {
-        rc = run_in_company(slot, group, in, batch_max, ret_out, err);
+        rc = run_in_company(slot, group, in, batch_max, deadline_ms, ret_out, err);
     } else {
         group->in_flight++;
         remote_lock_release(&slot->lock);
-        rc = send_one(slot, kind, key, params, in, ret_out, err);
+        rc = send_one(slot, kind, key, params, in, deadline_ms, ret_out, err);
         remote_lock_acquire(&slot->lock);
         pass_on(slot, group);
     }

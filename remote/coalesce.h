@@ -23,12 +23,12 @@ void remote_coalesce_clear(struct remote_coalesce *coalesce);
 
 /*
  * One operation (SIGN, DECRYPT, ENCRYPT, MAC), alone or in company. batch_max: how many the
- * service takes in one request; 1: always alone.
+ * service takes in one request; 1: always alone. deadline_ms: monotonic.
  */
 enum remote_rc remote_coalesce_run(struct remote_slot *slot, enum remote_op_kind kind,
                                    struct remote_key *key, const struct remote_params *params,
                                    struct remote_slice in, size_t batch_max,
-                                   struct remote_buf *ret_out, struct remote_error *err)
+                                   int64_t deadline_ms, struct remote_buf *ret_out, struct remote_error *err)
     REMOTE_MUST_CHECK;
 
 #endif

@@ -16,6 +16,7 @@ static const char *const rc_names[REMOTE_RC_COUNT] = {
     [REMOTE_E_LENGTH] = "length",
     [REMOTE_E_DATA] = "data",
     [REMOTE_E_NOT_FOUND] = "not-found",
+    [REMOTE_E_EXISTS] = "exists",
     [REMOTE_E_FORBIDDEN_USE] = "forbidden-use",
     [REMOTE_E_RIGHTS] = "rights",
     [REMOTE_E_PIN] = "pin",

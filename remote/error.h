@@ -6,28 +6,28 @@
 #ifndef REMOTE_ERROR_H
 #define REMOTE_ERROR_H
 
-enum remote_rc { /* the kinds a caller can act on; the text says the rest */
-                 REMOTE_OK,
-                 REMOTE_E_NOMEM,
-                 REMOTE_E_USAGE,         /* a call out of order or with impossible arguments */
-                 REMOTE_E_CONFIG,        /* the configuration, or a file that it names */
-                 REMOTE_E_UNSUPPORTED,   /* this backend or this key has no such operation */
-                 REMOTE_E_PARAM,         /* parameters that the service cannot honour */
-                 REMOTE_E_LENGTH,        /* input too long or too short */
-                 REMOTE_E_DATA,          /* ciphertext, signature or wrapped key does not open */
-                 REMOTE_E_NOT_FOUND,     /* no such key or version */
-                 REMOTE_E_FORBIDDEN_USE, /* the key's own usage, state or dates, or the slot's
-                                            policy */
-                 REMOTE_E_RIGHTS,        /* the service refuses by rights; do not retry */
-                 REMOTE_E_PIN,     /* the PIN does not have the credential's form, or the service
-                                      refused it */
-                 REMOTE_E_AUTH,    /* credentials missing, expired or refused */
-                 REMOTE_E_BUSY,    /* throttled; err->retry_after_s when the service said */
-                 REMOTE_E_TIMEOUT, /* the deadline passed */
-                 REMOTE_E_UNAVAILABLE, /* not reachable, sealed, standby */
-                 REMOTE_E_PROTOCOL,    /* an answer that makes no sense */
-                 REMOTE_E_CRYPTO,      /* libcrypto refused */
-                 REMOTE_RC_COUNT
+/* the kinds a caller can act on; the text says the rest */
+enum remote_rc {
+    REMOTE_OK,
+    REMOTE_E_NOMEM,
+    REMOTE_E_USAGE,         /* a call out of order or with impossible arguments */
+    REMOTE_E_CONFIG,        /* the configuration, or a file that it names */
+    REMOTE_E_UNSUPPORTED,   /* this backend or this key has no such operation */
+    REMOTE_E_PARAM,         /* parameters that the service cannot honour */
+    REMOTE_E_LENGTH,        /* input too long or too short */
+    REMOTE_E_DATA,          /* ciphertext, signature or wrapped key does not open */
+    REMOTE_E_NOT_FOUND,     /* no such key or version */
+    REMOTE_E_EXISTS,        /* there is such a key already; it was left alone */
+    REMOTE_E_FORBIDDEN_USE, /* the usage, state or dates of the key, or slot policy */
+    REMOTE_E_RIGHTS,        /* the service refuses by rights; do not retry */
+    REMOTE_E_PIN,           /* not of the credential's form, or refused by the service */
+    REMOTE_E_AUTH,          /* credentials missing, expired or refused */
+    REMOTE_E_BUSY,          /* throttled; err->retry_after_s when the service said */
+    REMOTE_E_TIMEOUT,       /* the deadline passed */
+    REMOTE_E_UNAVAILABLE,   /* not reachable, sealed, standby */
+    REMOTE_E_PROTOCOL,      /* an answer that makes no sense */
+    REMOTE_E_CRYPTO,        /* libcrypto refused */
+    REMOTE_RC_COUNT
 };
 
 #define REMOTE_ERROR_TEXT_MAX 320

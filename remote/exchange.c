@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "log.h"
 #include "slot_private.h"
 
 #define BACKOFF_FIRST_MS 50
@@ -143,6 +145,10 @@ static void launch(struct driver *driver, struct remote_call *call, int64_t now)
     struct remote_error err = { 0 };
     enum remote_rc rc;
 
+    if (ops->perform != NULL) {
+        call->state = REMOTE_CALL_BLOCKING;
+        return;
+    }
     if (ops->ops[call->op.kind].build == NULL) {
         end(driver, call,
             REMOTE_FAIL(&call->err, REMOTE_E_UNSUPPORTED, "slot '%s': %s has no such operation",
@@ -240,6 +246,17 @@ static void retry_unavailable(struct driver *driver, struct remote_call *call)
     retry_later(driver, call, backoff_ms(call->attempt), call->transfer.sent);
 }
 
+/* True when the call goes on with fresh credentials. */
+static bool log_in_again(struct remote_call *call)
+{
+    if (!takes_grant(call) || call->grant == NULL || call->stale != 0 || call->single_shot)
+        return false;
+    call->stale = call->grant->serial;
+    memset(&call->flight, 0, sizeof(call->flight));
+    again_at(call, remote_now_ms());
+    return true;
+}
+
 static void after_failure(struct driver *driver, struct remote_call *call)
 {
     /* A whole reply that says "not now" means that nothing was done; a lost one may mean
@@ -250,12 +267,8 @@ static void after_failure(struct driver *driver, struct remote_call *call)
 
     switch (call->err.rc) {
     case REMOTE_E_AUTH:
-        if (takes_grant(call) && call->grant != NULL && call->stale == 0 && !call->single_shot) {
-            call->stale = call->grant->serial;
-            memset(&call->flight, 0, sizeof(call->flight));
-            again_at(call, remote_now_ms());
+        if (log_in_again(call))
             return;
-        }
         break;
     case REMOTE_E_BUSY:
         if (repeatable) {
@@ -314,6 +327,18 @@ static void report_health(const struct remote_call *call, enum remote_rc rc)
         remote_endpoints_succeeded(endpoints, index);
 }
 
+static void log_attempt(const struct remote_call *call, enum remote_rc rc)
+{
+    const struct remote_transfer *transfer = &call->transfer;
+
+    if (!remote_log_enabled(REMOTE_LOG_DEBUG))
+        return;
+    remote_log(REMOTE_LOG_DEBUG, "slot '%s': %s %s%.*s: %s, HTTP %d, %.1f ms", call->slot->name,
+               call->request.method, call->slot->endpoints.list[transfer->endpoint].url,
+               (int)call->request.path.len, (const char *)call->request.path.data,
+               remote_rc_name(rc), transfer->status, (double)transfer->latency_us / 1000.0);
+}
+
 static void landed(struct driver *driver, struct remote_transfer *transfer)
 {
     struct remote_call *call =
@@ -324,6 +349,7 @@ static void landed(struct driver *driver, struct remote_transfer *transfer)
     call->latency_us = transfer->latency_us;
     call->date = transfer->date;
     report_health(call, rc);
+    log_attempt(call, rc);
     if (rc == REMOTE_OK)
         end(driver, call, REMOTE_OK);
     else
@@ -394,6 +420,40 @@ static bool authorize(struct driver *driver, struct remote_call *call, int64_t *
     }
 }
 
+/* ---- backends that block ---- */
+
+static struct remote_call *find_blocking(struct remote_call *const *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct remote_call *call = calls[i]->login != NULL ? calls[i]->login : calls[i];
+
+        if (call->state == REMOTE_CALL_BLOCKING)
+            return call;
+    }
+    return NULL;
+}
+
+/* Such a backend reconnects and repeats by itself; only credentials are the core's. */
+static void perform(struct driver *driver, struct remote_call *call)
+{
+    const struct remote_grant *grant = call->lent    ? call->lent
+                                       : call->grant ? &call->grant->grant
+                                                     : NULL;
+    int64_t started = remote_now_us();
+    enum remote_rc rc;
+
+    call->err = (struct remote_error){ 0 };
+    rc =
+        call->slot->ops->perform(call->slot->conn, &call->op, grant, call->deadline_ms, &call->err);
+    call->err.rc = rc;
+    call->latency_us = remote_now_us() - started;
+    atomic_fetch_add_explicit(&call->slot->counters.requests, 1, memory_order_relaxed);
+    if (rc != REMOTE_OK)
+        remote_error_prefix(&call->err, "slot '%s'", call->slot->name);
+    if (rc != REMOTE_E_AUTH || !log_in_again(call))
+        end(driver, call, rc);
+}
+
 /* ---- the loop ---- */
 
 /* Does what can be done for a call now; returns when it wants to be looked at again (0: now,
@@ -426,6 +486,18 @@ static int64_t advance(struct driver *driver, struct remote_call *call)
     return call->state == REMOTE_CALL_WAITING ? 0 : INT64_MAX;
 }
 
+/* The next reply; without anything on the network, only time passes. */
+static struct remote_transfer *wait_reply(struct driver *driver, int64_t until_ms)
+{
+    int64_t left = until_ms - remote_now_ms();
+
+    if (driver->unit != NULL)
+        return driver->transport->wait(driver->unit, until_ms);
+    if (left > 0)
+        nanosleep(&(struct timespec){ left / 1000, left % 1000 * 1000000 }, NULL);
+    return NULL;
+}
+
 static void drive(struct driver *driver, struct remote_call *const *calls, size_t count)
 {
     for (;;) {
@@ -442,10 +514,24 @@ static void drive(struct driver *driver, struct remote_call *const *calls, size_
         }
         if (!alive)
             return;
-        struct remote_transfer *transfer = driver->transport->wait(driver->unit, wake);
+        struct remote_call *blocking = find_blocking(calls, count);
+        struct remote_transfer *transfer = wait_reply(driver, blocking != NULL ? 0 : wake);
 
-        for (; transfer != NULL; transfer = driver->transport->wait(driver->unit, 0))
+        for (; transfer != NULL; transfer = wait_reply(driver, 0))
             landed(driver, transfer);
+        if (blocking != NULL)
+            perform(driver, blocking);
+    }
+}
+
+static void end_all(struct driver *driver, struct remote_call *const *calls, size_t count,
+                    const struct remote_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        calls[i]->err = *err;
+        calls[i]->leader = calls[i]; /* keeps `each` from giving it more work */
+        end(driver, calls[i], err->rc);
+        calls[i]->leader = NULL;
     }
 }
 
@@ -454,21 +540,20 @@ void remote_exchange(struct remote_call *const *calls, size_t count, size_t para
 {
     struct driver driver = { .parallel = parallel, .each = each, .arg = arg };
     struct remote_error err = { 0 };
+    size_t first = 0;
 
-    if (count == 0)
-        return;
-    driver.transport = calls[0]->slot->transport;
-    if (driver.transport->acquire(calls[0]->slot, &driver.unit, &err) != REMOTE_OK) {
-        for (size_t i = 0; i < count; i++) {
-            calls[i]->err = err;
-            calls[i]->leader = calls[i]; /* keeps `each` from giving it more work */
-            end(&driver, calls[i], err.rc);
-            calls[i]->leader = NULL;
+    while (first < count && calls[first]->slot->ops->perform != NULL)
+        first++;
+    if (first < count) {
+        driver.transport = calls[first]->slot->transport;
+        if (driver.transport->acquire(calls[first]->slot, &driver.unit, &err) != REMOTE_OK) {
+            end_all(&driver, calls, count, &err);
+            return;
         }
-        return;
     }
     drive(&driver, calls, count);
-    driver.transport->release(driver.unit);
+    if (driver.unit != NULL)
+        driver.transport->release(driver.unit);
 }
 
 enum remote_rc remote_exchange_one(struct remote_call *call, struct remote_error *err)

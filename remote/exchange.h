@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one place where requests are driven: any number of calls, of several slots, at once, in
- * the calling thread. Deadlines, retries with full jitter, failover over endpoints, Retry-After,
- * and one re-login after a stale credential are decided here and nowhere else.
+ * the calling thread; what a backend can only do by blocking, once the rest is in flight.
+ * Deadlines, retries with full jitter, failover over endpoints, Retry-After, and one re-login after
+ * a stale credential are decided here and nowhere else.
  */
 #ifndef REMOTE_EXCHANGE_H
 #define REMOTE_EXCHANGE_H
@@ -30,7 +31,7 @@ struct remote_call {
     struct remote_login_flight flight;
     struct remote_call *login;  /* this call leads a login: its request */
     struct remote_call *leader; /* this call is a login's request: whose */
-    enum { REMOTE_CALL_WAITING, REMOTE_CALL_FLYING, REMOTE_CALL_DONE } state;
+    enum { REMOTE_CALL_WAITING, REMOTE_CALL_FLYING, REMOTE_CALL_BLOCKING, REMOTE_CALL_DONE } state;
     int64_t start_ms; /* WAITING: not before */
     unsigned attempt; /* that were begun */
     unsigned avoid;   /* endpoints that failed this call */

@@ -16,6 +16,9 @@
 /* Batches are for small things: a request of many large inputs would only hold up the others. */
 #define BATCH_INPUT_MAX 16384
 
+#define GCM_NONCE 12
+#define GCM_TAG 16
+
 /* ---- life ---- */
 
 struct remote_key *remote_key_new(struct remote_slot *slot, const char *name, unsigned version,
@@ -98,6 +101,16 @@ size_t remote_key_output_size(const struct remote_key *key, const struct remote_
     default:
         return 0; /* depends on the input */
     }
+}
+
+size_t remote_key_sealed_max(const struct remote_key *key, const struct remote_params *params,
+                             size_t len)
+{
+    if (!remote_key_type_symmetric(key->type))
+        return remote_key_output_size(key, params);
+    if (params->alg == REMOTE_ALG_AES_GCM)
+        return len + GCM_NONCE + GCM_TAG;
+    return key->slot->ops->sealed_max != NULL ? key->slot->ops->sealed_max(key, len) : 0;
 }
 
 size_t remote_key_input_max(const struct remote_key *key, const struct remote_params *params,
@@ -191,19 +204,27 @@ enum remote_rc remote_key_check(const struct remote_key *key, const struct remot
     if ((key->uses & use) == 0)
         return REMOTE_FAIL(err, REMOTE_E_FORBIDDEN_USE, "slot '%s': key '%s' is not for %s",
                            slot->name, key->name, use_word(use));
+    if (slot->ops->check) /* first: a hash among its parameters is no other mechanism */
+        REMOTE_TRY(slot->ops->check(slot->conn, key, params, err));
     if (!remote_backend_supports(slot->ops, params->alg, params->hash) &&
         !by_digestinfo(slot->ops, params))
         return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED,
                            "slot '%s': key '%s': %s has no such algorithm", slot->name, key->name,
                            slot->ops->title);
-    return slot->ops->check ? slot->ops->check(slot->conn, key, params, err) : REMOTE_OK;
+    return REMOTE_OK;
 }
 
 /* ---- requests ---- */
 
+static int64_t deadline_of(const struct remote_key *key)
+{
+    return remote_now_ms() + key->slot->policy.timeout_ms;
+}
+
 static enum remote_rc request(struct remote_key *key, enum remote_op_kind kind,
                               const struct remote_params *params, struct remote_slice in,
-                              struct remote_buf *ret_out, struct remote_error *err)
+                              int64_t deadline_ms, struct remote_buf *ret_out,
+                              struct remote_error *err)
 {
     struct remote_slot *slot = key->slot;
     size_t batch = slot->ops->batch ? slot->ops->batch(slot->conn, kind, key, params) : 1;
@@ -216,7 +237,9 @@ static enum remote_rc request(struct remote_key *key, enum remote_op_kind kind,
                            slot->name, key->name, in.len, slot->ops->input_max, slot->ops->title);
     if (in.len > BATCH_INPUT_MAX)
         batch = 1;
-    rc = remote_coalesce_run(slot, kind, key, params, in, batch, ret_out, &why);
+    rc = remote_coalesce_run(slot, kind, key, params, in, batch, deadline_ms, ret_out, &why);
+    if (rc == REMOTE_E_NOT_FOUND)
+        remote_lookup_forget(slot, key->name);
     if (rc != REMOTE_OK) {
         remote_error_prefix(&why, "key '%s'", key->name);
         if (err != NULL)
@@ -272,7 +295,7 @@ enum remote_rc remote_key_sign(struct remote_key *key, const struct remote_param
     if (by_digestinfo(key->slot->ops, params))
         REMOTE_TRY(unpack_digestinfo(key, &exact, &input, err));
     REMOTE_TRY(request(key, params->alg == REMOTE_ALG_HMAC ? REMOTE_OP_MAC : REMOTE_OP_SIGN, &exact,
-                       input, &sig, err));
+                       input, deadline_of(key), &sig, err));
     if (sig.len != size) {
         size_t got = sig.len;
 
@@ -297,7 +320,7 @@ static enum remote_rc verify_mac(struct remote_key *key, const struct remote_par
         return REMOTE_FAIL(err, REMOTE_E_LENGTH, "a MAC of %zu bytes where %zu are due", sig.len,
                            remote_hash_size(params->hash));
     REMOTE_TRY(remote_key_check(key, params, REMOTE_USE_VERIFY, err));
-    REMOTE_TRY(request(key, REMOTE_OP_MAC, params, input, &mac, err));
+    REMOTE_TRY(request(key, REMOTE_OP_MAC, params, input, deadline_of(key), &mac, err));
     if (mac.len != sig.len || CRYPTO_memcmp(mac.data, sig.data, sig.len) != 0)
         return REMOTE_FAIL(err, REMOTE_E_DATA, "slot '%s': key '%s': the MAC is wrong",
                            key->slot->name, key->name);
@@ -334,7 +357,7 @@ enum remote_rc remote_key_encrypt(struct remote_key *key, const struct remote_pa
                            key->slot->name, key->name, plain.len, max);
     if (!remote_key_type_symmetric(key->type))
         return remote_local_encrypt(key, params, plain, ret_out, err);
-    REMOTE_TRY(request(key, REMOTE_OP_ENCRYPT, params, plain, &sealed, err));
+    REMOTE_TRY(request(key, REMOTE_OP_ENCRYPT, params, plain, deadline_of(key), &sealed, err));
     remote_buf_clear(ret_out);
     *ret_out = sealed;
     return REMOTE_OK;
@@ -343,12 +366,12 @@ enum remote_rc remote_key_encrypt(struct remote_key *key, const struct remote_pa
 /* ---- decrypt, with other versions when the pinned one does not open it ---- */
 
 static enum remote_rc decrypt_once(struct remote_key *key, const struct remote_params *params,
-                                   struct remote_slice sealed, struct remote_buf *ret_plain,
-                                   struct remote_error *err)
+                                   struct remote_slice sealed, int64_t deadline_ms,
+                                   struct remote_buf *ret_plain, struct remote_error *err)
 {
     struct remote_buf plain = { 0 };
 
-    REMOTE_TRY(request(key, REMOTE_OP_DECRYPT, params, sealed, &plain, err));
+    REMOTE_TRY(request(key, REMOTE_OP_DECRYPT, params, sealed, deadline_ms, &plain, err));
     remote_buf_clear(ret_plain);
     *ret_plain = plain;
     return REMOTE_OK;
@@ -362,7 +385,7 @@ static bool names_its_version(const struct remote_params *params)
 
 static enum remote_rc decrypt_with_siblings(struct remote_key *key,
                                             const struct remote_params *params,
-                                            struct remote_slice sealed,
+                                            struct remote_slice sealed, int64_t deadline_ms,
                                             struct remote_buf *ret_plain, struct remote_error *err)
 {
     struct remote_key_list siblings = { 0 };
@@ -370,8 +393,11 @@ static enum remote_rc decrypt_with_siblings(struct remote_key *key,
     enum remote_rc rc = REMOTE_E_DATA;
 
     remote_lookup_siblings(key->slot, key, &siblings);
-    for (size_t i = 0; i < siblings.count && rc == REMOTE_E_DATA && i + 1 < tries; i++)
-        rc = decrypt_once(siblings.keys[i], params, sealed, ret_plain, err);
+    for (size_t i = 0; i < siblings.count && rc == REMOTE_E_DATA && i + 1 < tries; i++) {
+        rc = decrypt_once(siblings.keys[i], params, sealed, deadline_ms, ret_plain, err);
+        if (rc == REMOTE_E_FORBIDDEN_USE || rc == REMOTE_E_NOT_FOUND)
+            rc = REMOTE_E_DATA; /* a version that went away opens nothing */
+    }
     remote_key_list_clear(&siblings);
     return rc;
 }
@@ -380,6 +406,7 @@ enum remote_rc remote_key_decrypt(struct remote_key *key, const struct remote_pa
                                   struct remote_slice sealed, struct remote_buf *ret_plain,
                                   struct remote_error *err)
 {
+    int64_t deadline_ms = deadline_of(key); /* one, over all versions */
     enum remote_rc rc;
 
     REMOTE_TRY(remote_key_check(key, params, REMOTE_USE_DECRYPT, err));
@@ -387,9 +414,9 @@ enum remote_rc remote_key_decrypt(struct remote_key *key, const struct remote_pa
         return REMOTE_FAIL(err, REMOTE_E_LENGTH,
                            "slot '%s': key '%s': %zu bytes to decrypt where %zu are due",
                            key->slot->name, key->name, sealed.len, (size_t)bytes_of(key->bits));
-    rc = decrypt_once(key, params, sealed, ret_plain, err);
+    rc = decrypt_once(key, params, sealed, deadline_ms, ret_plain, err);
     if (rc == REMOTE_E_DATA && !names_its_version(params))
-        rc = decrypt_with_siblings(key, params, sealed, ret_plain, err);
+        rc = decrypt_with_siblings(key, params, sealed, deadline_ms, ret_plain, err);
     if (rc == REMOTE_E_DATA) /* one sentence whatever the cause: no padding oracle */
         return REMOTE_FAIL(err, REMOTE_E_DATA, "slot '%s': key '%s' does not open this ciphertext",
                            key->slot->name, key->name);

@@ -40,6 +40,12 @@ struct remote_key {
 struct remote_key *remote_key_ref(struct remote_key *key);
 void remote_key_unref(struct remote_key *key); /* NULL is fine */
 
+struct remote_key_spec { /* of a key to be made */
+    enum remote_key_type type;
+    unsigned bits; /* modulus, field or secret size */
+    int curve;     /* EC: NID */
+};
+
 struct remote_key_list { /* owns one reference to each */
     struct remote_key **keys;
     size_t count, cap;
@@ -50,6 +56,9 @@ void remote_key_list_clear(struct remote_key_list *list);
 
 /* Signature or block size in bytes for length queries: RSA k, EC 2n, Ed25519 64, HMAC its hash. */
 size_t remote_key_output_size(const struct remote_key *key, const struct remote_params *params);
+/* The most that encrypting len bytes makes; exact but for REMOTE_ALG_AEAD. */
+size_t remote_key_sealed_max(const struct remote_key *key, const struct remote_params *params,
+                             size_t len);
 /* Largest input of one operation in bytes, e.g. k-11 or the service's limit. */
 size_t remote_key_input_max(const struct remote_key *key, const struct remote_params *params,
                             enum remote_use use);

@@ -525,6 +525,19 @@ void remote_lookup_siblings(struct remote_slot *slot, const struct remote_key *k
     remote_lock_release(&slot->lock);
 }
 
+void remote_lookup_forget(struct remote_slot *slot, const char *name)
+{
+    struct remote_cache_entry *entry;
+
+    remote_lock_acquire(&slot->lock);
+    entry = remote_cache_find(&slot->cache, name);
+    if (entry != NULL) {
+        remote_key_list_clear(&entry->keys);
+        entry->read_ms = INT64_MIN;
+    }
+    remote_lock_release(&slot->lock);
+}
+
 void remote_slot_label(struct remote_slot *slot, const struct remote_key *key,
                        struct remote_buf *ret)
 {

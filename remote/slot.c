@@ -40,6 +40,17 @@ static unsigned read_key_types(const struct remote_section *section)
     return types != 0 ? types : ~0u;
 }
 
+static unsigned read_allow(const struct remote_section *section)
+{
+    static const char *const words[] = { "generate", "import", "rotate", "destroy" };
+    unsigned allow = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (remote_section_has_word(section, "allow", words[i]))
+            allow |= 1u << i; /* as enum remote_allow counts */
+    return remote_section_bool(section, "read_only", false) ? 0 : allow;
+}
+
 static void read_policy(struct remote_slot *slot)
 {
     const struct remote_section *section = slot->section;
@@ -53,8 +64,7 @@ static void read_policy(struct remote_slot *slot)
     policy->key_types = read_key_types(section);
     policy->all_versions = strcmp(remote_section_text(section, "versions", "latest"), "all") == 0;
     policy->decrypt_versions = (unsigned)remote_section_number(section, "decrypt_versions", 4);
-    policy->writable = remote_section_words(section, "allow")[0] != NULL &&
-                       !remote_section_bool(section, "read_only", false);
+    policy->allow = read_allow(section);
     policy->needs_pin = remote_section_has(section, "pin");
     policy->keys = remote_section_words(section, "keys");
     policy->mechanisms = remote_section_words(section, "mechanisms");
@@ -132,7 +142,9 @@ static enum remote_rc find_backend(struct remote_slot *slot, struct remote_error
         return remote_section_fail(slot->section, "backend", err,
                                    "'%s' is not in this build; use one of: %s", name,
                                    remote_backend_names());
-    slot->transport = slot->ops->transport ? slot->ops->transport : &remote_transport_http;
+    slot->transport = slot->ops->transport ? slot->ops->transport
+                      : slot->ops->https   ? &remote_transport_http
+                                           : NULL; /* it is reached by perform() */
     return REMOTE_OK;
 }
 
@@ -155,7 +167,7 @@ static enum remote_rc open_slot(struct remote_slot *slot, struct remote_error *e
     REMOTE_TRY(check_mechanism_words(slot->section, "mechanisms", err));
     REMOTE_TRY(check_mechanism_words(slot->section, "deny_mechanisms", err));
     REMOTE_TRY(load_certs(slot, err));
-    if (slot->transport->open != NULL)
+    if (slot->transport != NULL && slot->transport->open != NULL)
         REMOTE_TRY(slot->transport->open(slot, slot->section, err));
     REMOTE_TRY(slot->ops->open(slot, slot->section, &slot->conn, err));
     slot->conn->slot = slot;
@@ -236,12 +248,23 @@ bool remote_slot_needs_login(const struct remote_slot *slot)
 
 bool remote_slot_writable(const struct remote_slot *slot)
 {
-    return slot->policy.writable;
+    return slot->policy.allow != 0;
+}
+
+bool remote_slot_allows(const struct remote_slot *slot, enum remote_allow what)
+{
+    return (slot->policy.allow & (unsigned)what) != 0;
+}
+
+/* A backend that performs says so itself when it cannot. */
+static bool serves(const struct remote_backend_ops *ops, enum remote_op_kind kind)
+{
+    return ops->perform != NULL || ops->ops[kind].build != NULL;
 }
 
 bool remote_slot_has_random(const struct remote_slot *slot)
 {
-    return slot->ops != NULL && slot->ops->ops[REMOTE_OP_RANDOM].build != NULL;
+    return slot->ops != NULL && serves(slot->ops, REMOTE_OP_RANDOM);
 }
 
 int64_t remote_slot_timeout_ms(const struct remote_slot *slot)
@@ -260,32 +283,29 @@ static bool listed(const char *const *words, const struct remote_mechanism *row)
     return false;
 }
 
-static bool service_can(const struct remote_backend_ops *ops, const struct remote_mechanism *row)
+static bool policy_has(const struct remote_slot *slot, const struct remote_mechanism *row)
 {
-    bool any_hash = row->read != NULL && row->hash == REMOTE_HASH_NONE;
-
-    if (ops->sizes[row->key].max == 0)
+    if (slot->broken.rc != REMOTE_OK || listed(slot->policy.deny_mechanisms, row))
         return false;
-    if (remote_backend_supports(ops, row->alg, row->hash))
-        return true;
-    for (int h = 0; any_hash && h < REMOTE_HASH_COUNT; h++)
-        if (remote_backend_supports(ops, row->alg, (enum remote_hash)h))
-            return true;
-    /* a raw PKCS#1 block that is a DigestInfo: see key.c */
-    return row->alg == REMOTE_ALG_RSA_PKCS1 &&
-           remote_backend_supports(ops, row->alg, REMOTE_HASH_SHA256) &&
-           row->hash == REMOTE_HASH_NONE;
+    return slot->policy.mechanisms[0] == NULL || listed(slot->policy.mechanisms, row);
+}
+
+static bool offers(const struct remote_slot *slot, const struct remote_mechanism *row)
+{
+    return slot->ops->offers == NULL || slot->ops->offers(slot->conn, row->alg, row->hash);
 }
 
 bool remote_slot_can(const struct remote_slot *slot, const struct remote_mechanism *row)
 {
-    if (slot->broken.rc != REMOTE_OK || (slot->policy.key_types >> row->key & 1u) == 0)
-        return false;
-    if (listed(slot->policy.deny_mechanisms, row))
-        return false;
-    if (slot->policy.mechanisms[0] != NULL && !listed(slot->policy.mechanisms, row))
-        return false;
-    return service_can(slot->ops, row);
+    return policy_has(slot, row) && (slot->policy.key_types >> row->key & 1u) != 0 &&
+           (row->alg != REMOTE_ALG_KEY_GEN || remote_slot_allows(slot, REMOTE_ALLOW_GENERATE)) &&
+           remote_backend_can(slot->ops, row) && offers(slot, row);
+}
+
+/* key_types is about the service's keys. */
+bool remote_slot_can_here(const struct remote_slot *slot, const struct remote_mechanism *row)
+{
+    return (row->served & REMOTE_SERVED_HERE) != 0 && policy_has(slot, row);
 }
 
 void remote_slot_key_sizes(const struct remote_slot *slot, enum remote_key_type type,
@@ -402,7 +422,7 @@ enum remote_rc remote_slot_prove(struct remote_slot *slot, struct remote_error *
     enum remote_rc rc;
 
     REMOTE_TRY(remote_slot_status(slot, err));
-    if (slot->ops->ops[REMOTE_OP_PROVE].build == NULL)
+    if (!serves(slot->ops, REMOTE_OP_PROVE))
         return REMOTE_OK;
     remote_call_init(&call, slot, REMOTE_OP_PROVE);
     rc = remote_exchange_one(&call, err);
@@ -440,10 +460,13 @@ enum remote_rc remote_slot_random(struct remote_slot *slot, unsigned char *out, 
     return REMOTE_OK;
 }
 
-static void ask_health(struct remote_slot *slot, size_t index, struct remote_health *ret)
+static void ask_health(struct remote_slot *slot, size_t index, const char *endpoint,
+                       struct remote_health *ret)
 {
     struct remote_call call;
 
+    memset(ret, 0, sizeof(*ret));
+    snprintf(ret->endpoint, sizeof(ret->endpoint), "%s", endpoint);
     for (int round = 0; round < 2; round++) { /* the first pays for the connection */
         struct timespec now;
 
@@ -469,12 +492,14 @@ enum remote_rc remote_slot_health(struct remote_slot *slot, struct remote_health
 {
     *ret_count = 0;
     REMOTE_TRY(remote_slot_status(slot, err));
-    if (slot->ops->ops[REMOTE_OP_HEALTH].build == NULL)
+    if (!serves(slot->ops, REMOTE_OP_HEALTH))
         return REMOTE_OK;
+    if (slot->transport == NULL && max > 0) {
+        ask_health(slot, 0, slot->ops->title, &ret[0]);
+        *ret_count = 1;
+    }
     for (size_t i = 0; i < slot->endpoints.count && i < max; i++) {
-        memset(&ret[i], 0, sizeof(ret[i]));
-        snprintf(ret[i].endpoint, sizeof(ret[i].endpoint), "%s", slot->endpoints.list[i].url);
-        ask_health(slot, i, &ret[i]);
+        ask_health(slot, i, slot->endpoints.list[i].url, &ret[i]);
         *ret_count = i + 1;
     }
     return REMOTE_OK;

@@ -38,8 +38,18 @@ enum remote_rc remote_slot_status(const struct remote_slot *slot, struct remote_
 bool remote_slot_needs_login(const struct remote_slot *slot); /* a `pin` option */
 bool remote_slot_writable(const struct remote_slot *slot);    /* `allow` names something */
 bool remote_slot_has_random(const struct remote_slot *slot);
+/* what `allow` may name; bits */
+enum remote_allow {
+    REMOTE_ALLOW_GENERATE = 1u << 0,
+    REMOTE_ALLOW_IMPORT = 1u << 1,
+    REMOTE_ALLOW_ROTATE = 1u << 2,
+    REMOTE_ALLOW_DESTROY = 1u << 3
+};
+bool remote_slot_allows(const struct remote_slot *slot, enum remote_allow what);
 /* Whether the service could do this with some key of the row's type; the policy included. */
 bool remote_slot_can(const struct remote_slot *slot, const struct remote_mechanism *row);
+/* Whether session keys may be used with it, or made by it: only the policy is asked. */
+bool remote_slot_can_here(const struct remote_slot *slot, const struct remote_mechanism *row);
 /* Key sizes in bits that the service makes for this row's key type. */
 void remote_slot_key_sizes(const struct remote_slot *slot, enum remote_key_type type,
                            unsigned *ret_min, unsigned *ret_max);
@@ -101,7 +111,6 @@ struct remote_health { /* for `hsmbridge check` */
     int64_t clock_skew_ms; /* server's Date minus ours; meaningful to a second */
     bool clock_known;
     char detail[128]; /* "Vault 1.21.4, active" */
-    char tls[64];     /* "TLSv1.3 TLS_AES_256_GCM_SHA384" when known */
 };
 /* One entry for each endpoint, at most max; *ret_count is set in any case. */
 enum remote_rc remote_slot_health(struct remote_slot *slot, struct remote_health *ret, size_t max,

@@ -18,7 +18,7 @@ struct remote_policy { /* from the slot's options; fixed at load */
     unsigned key_types; /* bits 1u << enum remote_key_type */
     bool all_versions;
     unsigned decrypt_versions;
-    bool writable;
+    unsigned allow; /* enum remote_allow bits; 0 with read_only */
     bool needs_pin;
     const char *const *keys;       /* names and globs */
     const char *const *mechanisms; /* allow list; empty: all */
@@ -64,6 +64,9 @@ void remote_slot_close(struct remote_slot *slot);
 /* lookup.c: the other enabled versions of a key, newest first, from the cache alone. */
 void remote_lookup_siblings(struct remote_slot *slot, const struct remote_key *key,
                             struct remote_key_list *ret);
+
+/* lookup.c: the service says that the key is gone; the next look-up asks anew. */
+void remote_lookup_forget(struct remote_slot *slot, const char *name);
 
 /* Sets the thread's last HTTP status for remote_slot_last_status(). */
 void remote_slot_note_status(int http_status);

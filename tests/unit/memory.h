@@ -100,7 +100,7 @@ void memory_forget_rules(void);
 struct memory_key *memory_add_key(const char *name, unsigned version);
 struct memory_key *memory_add_typed(const char *name, unsigned version, enum remote_key_type type,
                                     unsigned bits);
-/* The one version that a label shows; the caller unrefs it. */
+/* The first version that a label shows; the caller unrefs it. */
 struct remote_key *memory_find(struct remote_slot *slot, const char *label);
 void memory_revoke(void); /* every token given so far */
 void memory_gate(bool closed);
