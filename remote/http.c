@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gate.h"
 #include "http_private.h"
 #include "log.h"
 
@@ -139,7 +140,11 @@ static struct remote_unit *unit_new(struct remote_slot *slot)
     for (size_t i = 0; i < REMOTE_UNIT_SOCKETS; i++)
         unit->sockets[i] = -1;
     unit->multi = curl_multi_init();
-    if (unit->multi == NULL) {
+    /* libcurl's own limit follows the number of transfers at the moment, which between two of
+     * them may be small: a listing would close what it is about to use. */
+    if (curl_multi_setopt(unit->multi, CURLMOPT_MAXCONNECTS, REMOTE_UNIT_SOCKETS / 2L) !=
+        CURLM_OK) {
+        curl_multi_cleanup(unit->multi);
         free(unit);
         return NULL;
     }
@@ -361,7 +366,7 @@ static int64_t check_timers(struct remote_unit *unit)
             continue;
         curl_easy_getinfo(handle->easy, CURLINFO_NAMELOOKUP_TIME_T, &lookup);
         curl_easy_getinfo(handle->easy, CURLINFO_CONNECT_TIME_T, &connected);
-        if (handle->connecting_ms != 0 && connected == 0)
+        if (handle->connecting_ms != 0 && connected == 0 && !handle->tls_begun)
             due = handle->connecting_ms + handle->slot->policy.connect_timeout_ms;
         else if (handle->connecting_ms == 0 && lookup == 0 && handle->resolve_text[0] == '\0' &&
                  handle->slot->endpoints.list[handle->endpoint].address_count > 0)
@@ -391,6 +396,15 @@ static struct remote_transfer *take_done(struct remote_unit *unit)
     return transfer;
 }
 
+/* The one place where a request is waited for. */
+static void poll_unit(struct remote_unit *unit, int wait_ms)
+{
+    unsigned depth = remote_gate_step_out();
+
+    curl_multi_poll(unit->multi, NULL, 0, wait_ms, NULL);
+    remote_gate_step_in(depth);
+}
+
 static struct remote_transfer *http_wait(struct remote_unit *unit, int64_t until_ms)
 {
     for (;;) {
@@ -411,7 +425,7 @@ static struct remote_transfer *http_wait(struct remote_unit *unit, int64_t until
         if (now >= until_ms)
             return NULL;
         wake = wake < until_ms ? wake : until_ms;
-        curl_multi_poll(unit->multi, NULL, 0, wake - now < 1000 ? (int)(wake - now) : 1000, NULL);
+        poll_unit(unit, wake - now < 1000 ? (int)(wake - now) : 1000);
     }
 }
 

@@ -19,6 +19,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 
     (void)purpose;
     handle->connecting_ms = remote_now_ms();
+    handle->tls_begun = false;
     return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
@@ -88,10 +89,11 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 
 static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
 {
-    struct remote_slot *slot = arg;
+    struct remote_handle *handle = arg;
 
     (void)easy;
-    return remote_tls_apply(&slot->tls, ssl_ctx) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+    handle->tls_begun = true;
+    return remote_tls_apply(&handle->slot->tls, ssl_ctx) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
 /* ---- an easy handle ---- */
@@ -138,7 +140,7 @@ static bool set_tls(struct remote_handle *handle, const struct remote_section *s
     rc |= curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
     rc |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     rc |= curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-    rc |= curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, handle->slot);
+    rc |= curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, handle);
     return rc == CURLE_OK && set_pins(easy, section);
 }
 
@@ -300,6 +302,7 @@ enum remote_rc remote_handle_begin(struct remote_handle *handle, struct remote_t
 
     handle->error[0] = '\0';
     handle->connecting_ms = 0;
+    handle->tls_begun = false;
     handle->too_large = false;
     handle->head_read = false;
     handle->started_us = remote_now_us();

@@ -49,7 +49,7 @@ static const char *phase(const struct remote_handle *handle)
         return "waiting for the answer";
     if (lookup == 0)
         return "resolving the host name";
-    if (connected == 0)
+    if (connected == 0 && !handle->tls_begun)
         return "connecting";
     return tls == 0 ? "in the TLS handshake" : "sending";
 }

@@ -27,6 +27,7 @@ struct remote_handle { /* an easy handle, set up for one endpoint of one slot */
     char error[CURL_ERROR_SIZE];
     int64_t started_us;
     int64_t connecting_ms; /* when the last socket was opened; 0: none, the connection is warm */
+    bool tls_begun; /* TCP stands; libcurl 7.88 counts CONNECT_TIME to the end of the handshake */
     bool too_large;
     bool head_read; /* the blank line behind the header was seen */
     struct remote_handle *next;

@@ -131,6 +131,18 @@ static const char *parse_client(struct remote_tls *tls)
 
 /* ---- open and close ---- */
 
+static enum remote_rc open_file(const struct remote_section *section, const char *option,
+                                enum remote_file_kind kind, struct remote_kept_file *file,
+                                struct remote_error *err)
+{
+    const char *path = remote_section_text(section, option, "");
+    struct remote_error why = { 0 };
+
+    if (remote_kept_file_open(file, path, kind, &why) == REMOTE_OK)
+        return REMOTE_OK;
+    return remote_section_fail(section, option, err, "%s", why.text);
+}
+
 static enum remote_rc open_ca(struct remote_tls *tls, const struct remote_section *section,
                               struct remote_error *err)
 {
@@ -138,7 +150,7 @@ static enum remote_rc open_ca(struct remote_tls *tls, const struct remote_sectio
     const char *fault;
 
     if (path != NULL) {
-        REMOTE_TRY(remote_kept_file_open(&tls->ca, path, REMOTE_FILE_PUBLIC, err));
+        REMOTE_TRY(open_file(section, "ca_file", REMOTE_FILE_PUBLIC, &tls->ca, err));
     } else {
         struct remote_error ignored = { 0 };
 
@@ -166,8 +178,8 @@ static enum remote_rc open_client(struct remote_tls *tls, const struct remote_se
     if (cert == NULL || key == NULL)
         return remote_section_fail(section, cert ? "client_key_file" : "client_cert_file", err,
                                    "missing; a client certificate needs both files");
-    REMOTE_TRY(remote_kept_file_open(&tls->cert, cert, REMOTE_FILE_PUBLIC, err));
-    REMOTE_TRY(remote_kept_file_open(&tls->key, key, REMOTE_FILE_SECRET, err));
+    REMOTE_TRY(open_file(section, "client_cert_file", REMOTE_FILE_PUBLIC, &tls->cert, err));
+    REMOTE_TRY(open_file(section, "client_key_file", REMOTE_FILE_SECRET, &tls->key, err));
     fault = parse_client(tls);
     if (fault != NULL)
         return remote_section_fail(section, "client_cert_file", err, "%s", fault);
