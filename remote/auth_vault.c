@@ -215,7 +215,12 @@ enum remote_rc vault_grant(struct remote_conn *conn, struct remote_slice pin,
     memset(ret, 0, sizeof(*ret));
     if (pin.len > 0)
         return remote_secret_set(&ret->token, pin.data, pin.len, err);
-    return remote_credential_get(vault->token, &ret->token, err);
+    REMOTE_TRY(remote_credential_get(vault->token, &ret->token, err));
+    if (all_printable(remote_secret_slice(&ret->token)))
+        return REMOTE_OK;
+    remote_secret_clear(&ret->token); /* it goes into a header: a line break would end that */
+    return REMOTE_FAIL(err, REMOTE_E_CONFIG,
+                       "the configured token has blanks or line breaks in it; it must be one word");
 }
 
 static void add_member(struct remote_buf *body, const char *member, struct remote_slice value)

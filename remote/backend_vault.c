@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HashiCorp Vault and OpenBao: the transit engine. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 /* A JSON string may have 1 MiB (max_json_string_value_length), which is so much before base64. */
 #define INPUT_MAX (768u * 1024u)
+#define VAULT_GCM_OVERHEAD (12 + 16) /* nonce and tag, of AES-GCM and ChaCha20-Poly1305 */
 #define BATCH_MAX 32
 
 /* The service's own words; no entry: it has none. */
@@ -174,7 +176,8 @@ static enum remote_rc split_value(const struct remote_key *key, struct remote_sl
     char *tail;
     unsigned long version;
 
-    if (value.len < sizeof(prefix) || memcmp(text, prefix, sizeof(prefix) - 1) != 0)
+    if (value.len < sizeof(prefix) || memcmp(text, prefix, sizeof(prefix) - 1) != 0 ||
+        !isdigit((unsigned char)text[sizeof(prefix) - 1])) /* strtoul() takes blanks and signs */
         return REMOTE_FAIL(err, REMOTE_E_PROTOCOL, "the answer is not of the form vault:vN:...");
     version = strtoul(text + sizeof(prefix) - 1, &tail, 10);
     if (*tail != ':')
@@ -576,6 +579,13 @@ static size_t vault_batch(const struct remote_conn *conn, enum remote_op_kind ki
     return key->type == REMOTE_KEY_RSA ? 1 : BATCH_MAX;
 }
 
+/* "vault:v", the version, ':', and nonce, ciphertext and tag in base64. */
+static size_t vault_sealed_max(const struct remote_key *key, size_t len)
+{
+    (void)key; /* a rotation may make the version's number longer at any time */
+    return sizeof("vault:v4294967295:") + (len + VAULT_GCM_OVERHEAD + 2) / 3 * 4;
+}
+
 const struct remote_backend_ops remote_backend_vault = {
     .name = "vault",
     .title = "HashiCorp Vault or OpenBao transit",
@@ -591,6 +601,7 @@ const struct remote_backend_ops remote_backend_vault = {
     },
     .timeout_ms = 3000,
     .input_max = INPUT_MAX,
+    .sealed_max = vault_sealed_max,
     .https = true,
     .open = vault_open,
     .close = vault_close,
@@ -611,5 +622,12 @@ const struct remote_backend_ops remote_backend_vault = {
         [REMOTE_OP_ENCRYPT] = { build_encrypt, parse_encrypt, false },
         [REMOTE_OP_MAC] = { build_mac, parse_mac, false },
         [REMOTE_OP_RANDOM] = { build_random, parse_random, false },
+        [REMOTE_OP_GENERATE] = { vault_build_generate, vault_parse_done, .once = true },
+        [REMOTE_OP_WRAPPING_KEY] = { vault_build_wrapping_key, vault_parse_wrapping_key, false },
+        [REMOTE_OP_IMPORT] = { vault_build_import, vault_parse_done, .once = true },
+        [REMOTE_OP_ROTATE] = { vault_build_rotate, vault_parse_done, .once = true },
+        [REMOTE_OP_UNPROTECT] = { vault_build_unprotect, vault_parse_done, false },
+        [REMOTE_OP_DESTROY] = { vault_build_destroy, vault_parse_done, .once = true },
+        [REMOTE_OP_DATA_KEY] = { vault_build_data_key, vault_parse_data_key, false },
     },
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the Vault backend share: transit operations (backend_vault.c), keys
- * (vault_keys.c), credentials (auth_vault.c), and what answers mean (vault_reply.c). Source: the
- * API documentation of Vault 1.21 (transit, auth methods, sys/health) and recordings of that
- * version. */
+ * (vault_keys.c), what changes keys (vault_life.c), credentials (auth_vault.c), and what answers
+ * mean (vault_reply.c). Source: the API documentation of Vault 1.21 (transit, auth methods,
+ * sys/health) and recordings of that version. */
 #ifndef REMOTE_VAULT_H
 #define REMOTE_VAULT_H
 
@@ -61,6 +61,36 @@ enum remote_rc vault_build_read(struct remote_conn *conn, const struct remote_op
 enum remote_rc vault_parse_read(struct remote_conn *conn, struct remote_op *op,
                                 const struct remote_reply *reply, struct remote_error *err);
 
+enum remote_rc vault_build_generate(struct remote_conn *conn, const struct remote_op *op,
+                                    const struct remote_grant *grant, unsigned attempt,
+                                    struct remote_request *request, struct remote_error *err);
+enum remote_rc vault_build_rotate(struct remote_conn *conn, const struct remote_op *op,
+                                  const struct remote_grant *grant, unsigned attempt,
+                                  struct remote_request *request, struct remote_error *err);
+enum remote_rc vault_build_unprotect(struct remote_conn *conn, const struct remote_op *op,
+                                     const struct remote_grant *grant, unsigned attempt,
+                                     struct remote_request *request, struct remote_error *err);
+enum remote_rc vault_build_destroy(struct remote_conn *conn, const struct remote_op *op,
+                                   const struct remote_grant *grant, unsigned attempt,
+                                   struct remote_request *request, struct remote_error *err);
+enum remote_rc vault_build_wrapping_key(struct remote_conn *conn, const struct remote_op *op,
+                                        const struct remote_grant *grant, unsigned attempt,
+                                        struct remote_request *request, struct remote_error *err);
+enum remote_rc vault_build_import(struct remote_conn *conn, const struct remote_op *op,
+                                  const struct remote_grant *grant, unsigned attempt,
+                                  struct remote_request *request, struct remote_error *err);
+enum remote_rc vault_build_data_key(struct remote_conn *conn, const struct remote_op *op,
+                                    const struct remote_grant *grant, unsigned attempt,
+                                    struct remote_request *request, struct remote_error *err);
+enum remote_rc vault_parse_done(struct remote_conn *conn, struct remote_op *op,
+                                const struct remote_reply *reply, struct remote_error *err);
+enum remote_rc vault_parse_wrapping_key(struct remote_conn *conn, struct remote_op *op,
+                                        const struct remote_reply *reply, struct remote_error *err);
+enum remote_rc vault_parse_data_key(struct remote_conn *conn, struct remote_op *op,
+                                    const struct remote_reply *reply, struct remote_error *err);
+
+/* Vault's word for a kind of key; NULL: it has none. */
+const char *vault_wire_type(const struct remote_key_spec *spec);
 /* "/v1/MOUNT/VERB[/NAME]". */
 void vault_add_path(struct remote_request *request, const struct vault *vault, const char *verb,
                     const char *name);

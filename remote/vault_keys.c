@@ -222,6 +222,15 @@ static const struct key_type *find_type(const char *wire)
     return NULL;
 }
 
+const char *vault_wire_type(const struct remote_key_spec *spec)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(key_types); i++)
+        if (key_types[i].type == spec->type &&
+            (key_types[i].bits == spec->bits || spec->type == REMOTE_KEY_GENERIC))
+            return key_types[i].wire;
+    return NULL;
+}
+
 static enum remote_rc read_key(struct reading *reading, const remote_json *data)
 {
     const char *wire = remote_json_text(data, "type");
