@@ -12,9 +12,11 @@
 #include "fork.h"
 #include "key.h"
 #include "libctx.h"
+#include "lifecycle.h"
 #include "local.h"
 #include "log.h"
 #include "mechanism.h"
+#include "secret_key.h"
 #include "slot.h"
 
 #endif
