@@ -9,7 +9,7 @@
 
 #include "command.h"
 
-#define TOOLS_LIST_MAX 32            /* values of an option that may be repeated */
+#define TOOLS_LIST_MAX 32             /* values of an option that may be repeated */
 #define TOOLS_SALT_AS_HASH UINT64_MAX /* --salt-length was not given */
 
 struct tools_args {
@@ -32,11 +32,11 @@ extern const struct tools_args tools_args_default;
 
 enum tools_option_kind {
     TOOLS_FLAG,
-    TOOLS_COUNT,    /* may be repeated: -vv */
+    TOOLS_COUNT, /* may be repeated: -vv */
     TOOLS_TEXT,
-    TOOLS_LIST,     /* may be repeated, each time with a value */
+    TOOLS_LIST, /* may be repeated, each time with a value */
     TOOLS_NUMBER,
-    TOOLS_DURATION  /* 500ms, 2s; in milliseconds */
+    TOOLS_DURATION /* 500ms, 2s; in milliseconds */
 };
 
 struct tools_option {

@@ -9,9 +9,9 @@ struct tools_bench_contender {
     struct tools_bench_side side;
     size_t threads;
     void **workers;
-    double *rates, *p99s; /* one for each block */
-    struct tools_bench_block block; /* the newest */
-    struct tools_bench_block total; /* all of them */
+    double *rates, *p99s;             /* one for each block */
+    struct tools_bench_block block;   /* the newest */
+    struct tools_bench_block total;   /* all of them */
     struct tools_bench_counts counts; /* during the blocks, without the warm-up */
 };
 

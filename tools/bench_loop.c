@@ -84,7 +84,8 @@ static void *open_worker(void *context, struct remote_error *err)
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)loop->body.len);
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)remote_slot_timeout_ms(loop->job->target.slot));
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+                     (long)remote_slot_timeout_ms(loop->job->target.slot));
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, worker);
     return worker;
@@ -110,8 +111,7 @@ static bool decode_reply(const struct worker *worker)
 
     if (!text)
         text = json_string_value(json_object_get(data, "hmac"));
-    good = text &&
-           decode_signature(text, worker->loop->job->choice.row->alg == REMOTE_ALG_ECDSA);
+    good = text && decode_signature(text, worker->loop->job->choice.row->alg == REMOTE_ALG_ECDSA);
     json_decref(root);
     return good;
 }

@@ -32,8 +32,7 @@ static bool find_key(struct worker *worker, struct remote_error *err)
 {
     const struct remote_key *key = worker->module->job->target.key;
     CK_FUNCTION_LIST *calls = worker->module->calls;
-    CK_OBJECT_CLASS class =
-        remote_key_type_symmetric(key->type) ? CKO_SECRET_KEY : CKO_PRIVATE_KEY;
+    CK_OBJECT_CLASS class = remote_key_type_symmetric(key->type) ? CKO_SECRET_KEY : CKO_PRIVATE_KEY;
     CK_ATTRIBUTE template[] = { { CKA_CLASS, &class, sizeof(class) },
                                 { CKA_ID, (void *)key->id, key->id_len } };
     CK_ULONG count = 0;

@@ -96,8 +96,9 @@ int tools_bench_token(const struct tools_bench_job *job, struct remote_secret *r
         return read_token_file(job->args->token_file, ret);
     rc = remote_credential_open(remote_slot_section(job->target.slot), "token", &credential, &err);
     if (rc == REMOTE_OK && !credential)
-        return tools_fail(TOOLS_USAGE, "slot '%s' is configured without a token: give the bare "
-                                       "loop one with --token-file",
+        return tools_fail(TOOLS_USAGE,
+                          "slot '%s' is configured without a token: give the bare "
+                          "loop one with --token-file",
                           remote_slot_name(job->target.slot));
     if (rc == REMOTE_OK)
         rc = remote_credential_get(credential, ret, &err);

@@ -144,10 +144,9 @@ enum remote_rc tools_bench_run(const struct tools_bench_side *side, void *const 
     if (!lanes)
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
     for (size_t i = 0; i < threads; i++)
-        lanes[i] = (struct lane){ .side = side,
-                                  .worker = workers[i],
-                                  .block_ns = block_ms * 1000000u,
-                                  .gate = &gate };
+        lanes[i] = (struct lane){
+            .side = side, .worker = workers[i], .block_ns = block_ms * 1000000u, .gate = &gate
+        };
     rc = start_and_join(lanes, threads, &gate, err);
     if (rc == REMOTE_OK)
         rc = sum_up(lanes, threads, ret, err);

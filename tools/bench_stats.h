@@ -21,8 +21,7 @@ void tools_bench_stats_record(struct tools_bench_histogram *histogram, uint64_t 
 void tools_bench_stats_merge(struct tools_bench_histogram *into,
                              const struct tools_bench_histogram *from);
 /* fraction 0.5: the median. In nanoseconds; 0 when nothing was recorded. */
-double tools_bench_stats_percentile(const struct tools_bench_histogram *histogram,
-                                    double fraction);
+double tools_bench_stats_percentile(const struct tools_bench_histogram *histogram, double fraction);
 
 /*
  * Median of independent values with its interval of at least 95 % from the order statistics:

@@ -9,8 +9,8 @@
 static int graver(int a, int b)
 {
     static const int gravity[] = {
-        [TOOLS_OK] = 0, [TOOLS_FAILED] = 1, [TOOLS_USAGE] = 2, [TOOLS_UNREACHABLE] = 3,
-        [TOOLS_CONFIG] = 4,
+        [TOOLS_OK] = 0,          [TOOLS_FAILED] = 1, [TOOLS_USAGE] = 2,
+        [TOOLS_UNREACHABLE] = 3, [TOOLS_CONFIG] = 4,
     };
 
     return gravity[a] >= gravity[b] ? a : b;
@@ -41,14 +41,13 @@ void tools_check_report_add(struct tools_check_report *report,
 
     TOOLS_TABLE_ROW(&report->table, finding->slot, finding->what, result_of(finding),
                     finding->detail);
-    json_array_append_new(
-        report->findings,
-        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:o,s:o}", "slot", finding->slot, "check",
-                  finding->what, "result", result_of(finding), "kind",
-                  remote_rc_name(finding->rc), "detail", finding->detail, "advice",
-                  to_do ? finding->advice : NULL, "latency_us",
-                  number_or_null(finding->latency_us), "clock_skew_ms",
-                  number_or_null(finding->clock_skew_ms)));
+    json_array_append_new(report->findings,
+                          json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:o,s:o}", "slot", finding->slot,
+                                    "check", finding->what, "result", result_of(finding), "kind",
+                                    remote_rc_name(finding->rc), "detail", finding->detail,
+                                    "advice", to_do ? finding->advice : NULL, "latency_us",
+                                    number_or_null(finding->latency_us), "clock_skew_ms",
+                                    number_or_null(finding->clock_skew_ms)));
     if (!to_do)
         return;
     remote_buf_printf(&report->advice, "  %s, %s: %s\n", finding->slot, finding->what,

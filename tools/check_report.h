@@ -10,11 +10,11 @@
 
 struct tools_check_finding {
     const char *slot, *what;
-    enum remote_rc rc;   /* REMOTE_OK: well */
-    bool skipped;        /* not tried; detail says why */
-    bool warning;        /* it works, but should not stay so */
+    enum remote_rc rc; /* REMOTE_OK: well */
+    bool skipped;      /* not tried; detail says why */
+    bool warning;      /* it works, but should not stay so */
     const char *detail;
-    const char *advice;  /* of a fault or a warning */
+    const char *advice;                /* of a fault or a warning */
     int64_t latency_us, clock_skew_ms; /* of an endpoint; else TOOLS_CHECK_UNKNOWN */
 };
 

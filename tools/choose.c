@@ -146,8 +146,10 @@ static int find_row(const struct tools_args *args, const struct remote_key *key,
     if (!*ret)
         return no_such_mechanism(name, key, use);
     if (needs_parameter(*ret))
-        return tools_fail(TOOLS_USAGE, "'%s' says nothing of the hash; name it: "
-                                       "--mechanism SHA256-RSA-PKCS-PSS --digest", name);
+        return tools_fail(TOOLS_USAGE,
+                          "'%s' says nothing of the hash; name it: "
+                          "--mechanism SHA256-RSA-PKCS-PSS --digest",
+                          name);
     return TOOLS_OK;
 }
 

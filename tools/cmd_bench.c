@@ -18,8 +18,8 @@
 
 struct bench {
     struct tools_bench_job job;
-    struct tools_bench_contender contenders[2]; /* ours, the loop */
-    size_t count;                               /* of contenders */
+    struct tools_bench_contender contenders[2];   /* ours, the loop */
+    size_t count;                                 /* of contenders */
     struct tools_bench_interval ratio, p99_ratio; /* ours over the loop's, of each pair */
 };
 
@@ -138,8 +138,7 @@ static void add_row(const struct tools_bench_contender *contender, struct tools_
     snprintf(rate, sizeof(rate), "%.0f", (double)total->operations / total->seconds);
     snprintf(p50, sizeof(p50), "%.0f us", micros(contender, 0.5));
     snprintf(p99, sizeof(p99), "%.0f us", micros(contender, 0.99));
-    snprintf(cpu, sizeof(cpu), "%.1f us",
-             total->cpu_seconds * 1e6 / (double)total->operations);
+    snprintf(cpu, sizeof(cpu), "%.1f us", total->cpu_seconds * 1e6 / (double)total->operations);
     snprintf(requests, sizeof(requests), "%.3f",
              per_operation(contender, contender->counts.requests));
     snprintf(connections, sizeof(connections), "%.6f",
@@ -249,8 +248,8 @@ const struct tools_command tools_cmd_bench = {
     .text = "Blocks of the two alternate; the ratio is the median over the pairs with its 95 %\n"
             "interval. The loop posts the same body over TLS 1.3 with keep-alive, one connection\n"
             "for each thread, and decodes the answers. It signs with the key, so take a test key.",
-    .options = TOOLS_KEY_OPTIONS
-    "mechanism salt-length threads pairs block module token-file no-loop",
+    .options =
+        TOOLS_KEY_OPTIONS "mechanism salt-length threads pairs block module token-file no-loop",
     .example = "hsmbridge bench --slot web --key bench --threads 64",
     .run = run,
 };

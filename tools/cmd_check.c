@@ -14,7 +14,7 @@
 #include "target.h"
 
 #define ENDPOINTS_MAX 16
-#define SKEW_MAX_MS 30000          /* certificates and JWTs go wrong behind it */
+#define SKEW_MAX_MS 30000 /* certificates and JWTs go wrong behind it */
 #define EXPIRY_WARNING_S (7 * 24 * 3600)
 
 static const char *advice_of(enum remote_rc rc)
@@ -42,8 +42,8 @@ static const char *advice_of(enum remote_rc rc)
     }
 }
 
-static void add(struct tools_check_report *report, const struct remote_slot *slot,
-                const char *what, const struct remote_error *err, const char *detail)
+static void add(struct tools_check_report *report, const struct remote_slot *slot, const char *what,
+                const struct remote_error *err, const char *detail)
 {
     tools_check_report_add(report, &(struct tools_check_finding){
                                        .slot = remote_slot_name(slot),
@@ -58,13 +58,13 @@ static void add(struct tools_check_report *report, const struct remote_slot *slo
 static void add_skipped(struct tools_check_report *report, const struct remote_slot *slot,
                         const char *what, const char *why)
 {
-    tools_check_report_add(report, &(struct tools_check_finding){
-                                       .slot = remote_slot_name(slot),
-                                       .what = what,
-                                       .skipped = true,
-                                       .detail = why,
-                                       .latency_us = TOOLS_CHECK_UNKNOWN,
-                                       .clock_skew_ms = TOOLS_CHECK_UNKNOWN });
+    tools_check_report_add(report,
+                           &(struct tools_check_finding){ .slot = remote_slot_name(slot),
+                                                          .what = what,
+                                                          .skipped = true,
+                                                          .detail = why,
+                                                          .latency_us = TOOLS_CHECK_UNKNOWN,
+                                                          .clock_skew_ms = TOOLS_CHECK_UNKNOWN });
 }
 
 /* ---- files with secrets ---- */
@@ -120,11 +120,8 @@ static void describe(const struct remote_health *health, struct remote_buf *ret)
 {
     remote_buf_printf(ret, "%s%s%.1f ms", health->detail, health->detail[0] ? ", " : "",
                       (double)health->latency_us / 1000);
-    if (health->tls[0])
-        remote_buf_printf(ret, ", %s", health->tls);
     if (health->clock_known && llabs(health->clock_skew_ms) >= 2000)
-        remote_buf_printf(ret, ", its clock is %lld s %s ours",
-                          llabs(health->clock_skew_ms) / 1000,
+        remote_buf_printf(ret, ", its clock is %lld s %s ours", llabs(health->clock_skew_ms) / 1000,
                           health->clock_skew_ms > 0 ? "ahead of" : "behind");
 }
 
@@ -207,8 +204,7 @@ static bool is_glob(const char *word)
     return word[strcspn(word, "*?[")] != '\0';
 }
 
-static void check_key(struct tools_check_report *report, struct remote_slot *slot,
-                      const char *name)
+static void check_key(struct tools_check_report *report, struct remote_slot *slot, const char *name)
 {
     CLEANUP(remote_key_list_clear) struct remote_key_list list = { 0 };
     CLEANUP(remote_buf_clear) struct remote_buf what = { 0 };
@@ -267,8 +263,7 @@ static void check_slot(struct tools_check_report *report, const struct tools_arg
     struct remote_error err = { 0 };
 
     err.rc = remote_slot_status(slot, &err);
-    add(report, slot, "configuration", &err,
-        remote_section_where(remote_slot_section(slot)));
+    add(report, slot, "configuration", &err, remote_section_where(remote_slot_section(slot)));
     if (err.rc != REMOTE_OK)
         return;
     check_secret_files(report, slot);

@@ -7,9 +7,8 @@
 #include "output.h"
 #include "target.h"
 
-static enum remote_rc sign(void *arg, const struct remote_params *params,
-                           struct remote_slice input, struct remote_buf *ret_sig,
-                           struct remote_error *err)
+static enum remote_rc sign(void *arg, const struct remote_params *params, struct remote_slice input,
+                           struct remote_buf *ret_sig, struct remote_error *err)
 {
     return remote_key_sign(arg, params, input, ret_sig, err);
 }

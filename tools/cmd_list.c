@@ -61,8 +61,9 @@ static json_t *key_json(const struct remote_key *key, const struct key_text *tex
                      text_of(&text->label), "name", key->name, "version", (int)key->version,
                      "latest", key->latest, "enabled", key->enabled, "type",
                      remote_key_type_name(key->type), "bits", (int)key->bits, "kind",
-                     text_of(&text->kind), "uses", tools_output_uses_json(key->uses), "created", (json_int_t)key->created, "id",
-                     text_of(&text->id), "uri", text_of(&text->uri));
+                     text_of(&text->kind), "uses", tools_output_uses_json(key->uses), "created",
+                     (json_int_t)key->created, "id", text_of(&text->id), "uri",
+                     text_of(&text->uri));
 }
 
 static int add_key(struct listing *listing, struct remote_slot *slot, const struct remote_key *key,
@@ -164,8 +165,7 @@ static void add_empty(struct listing *listing, const struct remote_slot *slot, c
     if (listing->slots)
         json_array_append_new(listing->slots, slot_json(slot, why, json_array(), json_array()));
     else
-        TOOLS_TABLE_ROW(&listing->table, remote_slot_name(slot), NULL, NULL, NULL, why, NULL,
-                        NULL);
+        TOOLS_TABLE_ROW(&listing->table, remote_slot_name(slot), NULL, NULL, NULL, why, NULL, NULL);
 }
 
 static int add_objects(struct listing *listing, struct remote_slot *slot,
@@ -219,8 +219,7 @@ static int add_slot(struct listing *listing, struct remote_slot *slot, struct re
 static int print(struct listing *listing)
 {
     if (listing->slots)
-        return tools_json_print(listing->args,
-                                json_pack("{s:O}", "slots", listing->slots));
+        return tools_json_print(listing->args, json_pack("{s:O}", "slots", listing->slots));
     if (listing->table.rows == 1) /* the heading alone says nothing */
         return TOOLS_OK;
     return tools_table_print(&listing->table);
@@ -260,8 +259,9 @@ static int run(const struct tools_args *args)
 const struct tools_command tools_cmd_list = {
     .name = "list",
     .purpose = "Lists slots, their keys and certificates, with PKCS#11 URIs",
-    .text = "All slots, or the one of --slot. The URIs are what 'pkcs11-tool', 'p11tool' and other\n"
-            "programs take (RFC 7512).",
+    .text =
+        "All slots, or the one of --slot. The URIs are what 'pkcs11-tool', 'p11tool' and other\n"
+        "programs take (RFC 7512).",
     .options = "slot pin-file",
     .example = "hsmbridge list --slot web --json",
     .run = run,

@@ -75,8 +75,9 @@ static int run(const struct tools_args *args)
 const struct tools_command tools_cmd_mechanisms = {
     .name = "mechanisms",
     .purpose = "Shows which backend can do which mechanism",
-    .text = "This is what the backends can do at all; a slot's mechanisms and deny_mechanisms, and\n"
-            "the types of its keys, may leave less.",
+    .text =
+        "This is what the backends can do at all; a slot's mechanisms and deny_mechanisms, and\n"
+        "the types of its keys, may leave less.",
     .options = "markdown",
     .example = "hsmbridge mechanisms --markdown",
     .run = run,

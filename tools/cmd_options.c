@@ -49,9 +49,9 @@ static int add_row(void *arg, const char *table, const struct remote_option *opt
 
 static int add_object(void *arg, const char *table, const struct remote_option *option)
 {
-    json_t *object = json_pack("{s:s,s:s,s:s,s:s?,s:s?}", "table", table, "option", option->name,
-                               "type", type_word(option->type), "choices", option->choices,
-                               "help", option->help);
+    json_t *object =
+        json_pack("{s:s,s:s,s:s,s:s?,s:s?}", "table", table, "option", option->name, "type",
+                  type_word(option->type), "choices", option->choices, "help", option->help);
 
     return json_array_append_new(arg, object) == 0 ? TOOLS_OK
                                                    : tools_fail(TOOLS_FAILED, "out of memory");
@@ -74,9 +74,10 @@ static int run(const struct tools_args *args)
 const struct tools_command tools_cmd_options = {
     .name = "options",
     .purpose = "Lists every option that the configuration may hold",
-    .text = "TABLE says where it belongs: hsmbridge, the section of that name; slot, every slot;\n"
-            "https, every slot whose service speaks HTTPS; else slots of that backend. An option of\n"
-            "type secret is given as NAME_file, NAME_env or NAME.",
+    .text =
+        "TABLE says where it belongs: hsmbridge, the section of that name; slot, every slot;\n"
+        "https, every slot whose service speaks HTTPS; else slots of that backend. An option of\n"
+        "type secret is given as NAME_file, NAME_env or NAME.",
     .options = "",
     .example = "hsmbridge options",
     .run = run,

@@ -29,10 +29,11 @@ static int print_verdict(const struct tools_args *args, const struct tools_targe
     bool valid = err->rc == REMOTE_OK;
 
     if (args->json)
-        TOOLS_TRY(tools_json_print(
-            args, json_pack("{s:s,s:s,s:i,s:s,s:b}", "slot", remote_slot_name(target->slot), "key",
-                            target->key->name, "version", (int)target->key->version, "mechanism",
-                            choice->row->name, "valid", valid)));
+        TOOLS_TRY(tools_json_print(args, json_pack("{s:s,s:s,s:i,s:s,s:b}", "slot",
+                                                   remote_slot_name(target->slot), "key",
+                                                   target->key->name, "version",
+                                                   (int)target->key->version, "mechanism",
+                                                   choice->row->name, "valid", valid)));
     else if (valid)
         puts("the signature is good");
     return valid ? TOOLS_OK

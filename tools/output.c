@@ -108,7 +108,8 @@ void tools_json_free(json_t **value)
 
 int tools_json_print(const struct tools_args *args, json_t *value)
 {
-    CLEANUP(remote_str_free) char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
+    CLEANUP(remote_str_free)
+    char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
     CLEANUP(remote_buf_clear) struct remote_buf line = { 0 };
 
     json_decref(value);
@@ -195,10 +196,10 @@ static int print_result_json(const struct tools_args *args, const struct remote_
         remote_base64_append(&text, bytes);
     if (text.failed)
         return tools_fail(TOOLS_FAILED, "out of memory");
-    return tools_json_print(args, json_pack("{s:s,s:s,s:i,s:s,s:s}", "slot",
-                                            remote_slot_name(key->slot), "key", key->name,
-                                            "version", (int)key->version, "mechanism", mechanism,
-                                            what, text.data ? (char *)text.data : ""));
+    return tools_json_print(args,
+                            json_pack("{s:s,s:s,s:i,s:s,s:s}", "slot", remote_slot_name(key->slot),
+                                      "key", key->name, "version", (int)key->version, "mechanism",
+                                      mechanism, what, text.data ? (char *)text.data : ""));
 }
 
 int tools_output_result(const struct tools_args *args, const struct remote_key *key,

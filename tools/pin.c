@@ -26,8 +26,11 @@ static size_t trimmed_length(const unsigned char *text, size_t len)
     return len;
 }
 
-/* ISIG goes with ECHO, so that no Ctrl-C leaves the user with a terminal that shows nothing. */
-static ssize_t read_unseen(int tty, unsigned char *line, size_t room)
+/*
+ * The terminal is silent before the prompt shows: what is typed at once is neither shown nor
+ * flushed. ISIG goes with ECHO, so that no Ctrl-C leaves the user with a terminal that stays so.
+ */
+static ssize_t prompt(int tty, const char *slot, unsigned char *line, size_t room)
 {
     struct termios before, silent;
     ssize_t n;
@@ -38,7 +41,9 @@ static ssize_t read_unseen(int tty, unsigned char *line, size_t room)
     silent.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
     if (tcsetattr(tty, TCSAFLUSH, &silent) != 0)
         return -1;
+    dprintf(tty, "PIN of slot '%s': ", slot);
     n = read(tty, line, room);
+    dprintf(tty, "\n");
     tcsetattr(tty, TCSAFLUSH, &before);
     return n;
 }
@@ -48,21 +53,19 @@ static int ask(const char *slot, struct remote_secret *ret)
     CLEANUP(close_fd) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     unsigned char line[PIN_MAX];
     struct remote_error err = { 0 };
+    enum remote_rc rc;
     ssize_t n;
 
     if (tty < 0)
         return tools_fail(TOOLS_USAGE,
                           "slot '%s' takes a PIN and there is no terminal to ask: give --pin-file",
                           slot);
-    dprintf(tty, "PIN of slot '%s': ", slot);
-    n = read_unseen(tty, line, sizeof(line));
-    dprintf(tty, "\n");
+    n = prompt(tty, slot, line, sizeof(line));
     if (n <= 0)
         return tools_fail(TOOLS_FAILED, "no PIN was given for slot '%s'", slot);
-    if (remote_secret_set(ret, line, trimmed_length(line, (size_t)n), &err) != REMOTE_OK)
-        n = -1;
+    rc = remote_secret_set(ret, line, trimmed_length(line, (size_t)n), &err);
     explicit_bzero(line, sizeof(line));
-    return n < 0 ? tools_fail_core(&err) : TOOLS_OK;
+    return rc == REMOTE_OK ? TOOLS_OK : tools_fail_core(&err);
 }
 
 int tools_pin(const struct tools_args *args, const char *slot, struct remote_secret *ret)

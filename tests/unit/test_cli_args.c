@@ -136,8 +136,9 @@ static void test_parse_when_an_argument_is_no_option_then_it_is_named(void **sta
 
 static void test_parse_when_a_number_is_wrong_then_its_range_is_said(void **state)
 {
-    static char *const wrong[] = { "x", "0", "1025", "", "-1", "+1", " 1", "1x",
-                                   "99999999999999999999" };
+    static char *const wrong[] = { "x",  "0",  "1025",
+                                   "",   "-1", "+1",
+                                   " 1", "1x", "99999999999999999999" };
     struct tools_args args;
 
     (void)state;

@@ -122,8 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_when_cells_differ_in_width_then_columns_are_aligned),
-        cmocka_unit_test(
-            test_table_when_a_cell_has_control_characters_then_the_terminal_gets_none),
+        cmocka_unit_test(test_table_when_a_cell_has_control_characters_then_the_terminal_gets_none),
         cmocka_unit_test(test_markdown_when_printed_then_a_rule_follows_the_heading),
         cmocka_unit_test(test_uri_when_names_hold_odd_characters_then_they_are_encoded),
         cmocka_unit_test(test_date_when_the_time_is_unknown_then_it_is_a_dash),
