@@ -18,6 +18,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from double.tls import LOCAL_NAMES, Authority
@@ -117,6 +118,16 @@ class VaultServer(VaultClient):
     def freeze(self):
         """SIGSTOP: accepts connections (the kernel does), answers nothing."""
         self._process.send_signal(signal.SIGSTOP)
+        while not self._is_stopped():  # its threads stop one after the other
+            time.sleep(0.001)
+
+    def _is_stopped(self):
+        tasks = "/proc/%d/task" % self.pid
+        states = []
+        for task in os.listdir(tasks):
+            with open(os.path.join(tasks, task, "stat"), encoding="ascii") as stat:
+                states.append(stat.read().rpartition(")")[2].split()[0])
+        return all(state in "Tt" for state in states)
 
     def thaw(self):
         self._process.send_signal(signal.SIGCONT)

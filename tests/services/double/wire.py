@@ -136,9 +136,11 @@ class Connection:
         """Ends the connection with RST, and what was not yet read or sent is lost."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    def abort(self):
+    def abort(self, reset=False):
         """Wakes the connection's thread by ending its socket under it."""
         try:
+            if reset:
+                self.reset()
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
@@ -216,9 +218,7 @@ class Server:
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
-            if reset:
-                connection.reset()
-            connection.abort()
+            connection.abort(reset)
         return len(connections)
 
     def greet(self, connection):
