@@ -35,6 +35,18 @@ enum remote_rc remote_guard_enter(struct remote_guard *guard, struct remote_erro
 void remote_guard_leave(struct remote_guard *guard);
 bool remote_guard_held(void);
 
+/*
+ * Around a call to code that is not ours and may use OpenSSL itself (another PKCS#11 module): the
+ * host's context is the thread's default meanwhile, and the errors that the call leaves are
+ * dropped. The thread counts as inside all the while, so that whoever leads back to us is refused.
+ * Outside the guard both do nothing. They come in pairs, are not nested, and cannot fail.
+ */
+struct remote_guard_pause {
+    OSSL_LIB_CTX *inner; /* NULL: there was no guard */
+};
+void remote_guard_suspend(struct remote_guard_pause *pause);
+void remote_guard_resume(struct remote_guard_pause *pause);
+
 /* The private context; only inside the guard. Never freed. */
 OSSL_LIB_CTX *remote_libctx(void);
 /* Adds libcrypto's newest reason to a sentence: "...: reason"; empties the (inner) queue. */
