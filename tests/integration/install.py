@@ -16,8 +16,11 @@ EXPORTED = {"C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"}
 
 
 def output(*command, **options):
-    return subprocess.run([str(word) for word in command], check=True, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options).stdout
+    done = subprocess.run([str(word) for word in command], check=False, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+    if done.returncode:
+        raise RuntimeError(f"{command}: exit status {done.returncode}\n{done.stdout}")
+    return done.stdout
 
 
 def variable(package, name):

@@ -14,9 +14,9 @@ QUICKSTART = Path(os.environ["HSMBRIDGE_SOURCE"], "quickstart")
 
 
 def session_members(session):
-    """Processes that the quickstart started: its session is theirs."""
-    found = subprocess.run(["pgrep", "--session", str(session), "--list-full"], check=False,
-                           stdout=subprocess.PIPE, text=True)
+    """Processes that the quickstart started: its session is theirs. Zombies run no more."""
+    found = subprocess.run(["pgrep", "--session", str(session), "--runstates", "DRSTt",
+                            "--list-full"], check=False, stdout=subprocess.PIPE, text=True)
     return found.stdout
 
 
