@@ -88,6 +88,18 @@ static enum remote_rc read_back(struct remote_slot *slot, const char *name,
     return rc;
 }
 
+/* What is to be rotated or destroyed must be there: some services would make what is absent. */
+static enum remote_rc require_existing(struct remote_slot *slot, const char *name,
+                                       struct remote_error *err)
+{
+    CLEANUP(remote_key_list_clear) struct remote_key_list keys = { 0 };
+    enum remote_rc rc = read_back(slot, name, &keys, err);
+
+    if (rc == REMOTE_E_NOT_FOUND)
+        return REMOTE_FAIL(err, rc, "slot '%s': there is no key '%s'", slot->name, name);
+    return rc;
+}
+
 /* Services take an existing name for a wish for a new version, or answer with the old key. */
 static enum remote_rc refuse_existing(struct remote_slot *slot, const char *name,
                                       struct remote_error *err)
@@ -204,12 +216,10 @@ enum remote_rc remote_slot_import(struct remote_slot *slot, const char *name,
 enum remote_rc remote_slot_rotate(struct remote_slot *slot, const char *name,
                                   struct remote_key **ret, struct remote_error *err)
 {
-    CLEANUP(remote_key_list_clear) struct remote_key_list before = { 0 };
-
     REMOTE_TRY(need_allow(slot, REMOTE_ALLOW_ROTATE, "rotate", err));
     REMOTE_TRY(need_op(slot, REMOTE_OP_ROTATE, err));
     REMOTE_TRY(check_name(slot, name, err));
-    REMOTE_TRY(read_back(slot, name, &before, err)); /* some services would make what is absent */
+    REMOTE_TRY(require_existing(slot, name, err));
     REMOTE_TRY(simple(slot, REMOTE_OP_ROTATE, name, err));
     REMOTE_TRY(take_newest(slot, name, ret, err));
     remote_log(REMOTE_LOG_INFO, "slot '%s': key '%s' has a new version %u", slot->name, name,
@@ -220,12 +230,10 @@ enum remote_rc remote_slot_rotate(struct remote_slot *slot, const char *name,
 enum remote_rc remote_slot_destroy(struct remote_slot *slot, const char *name,
                                    struct remote_error *err)
 {
-    CLEANUP(remote_key_list_clear) struct remote_key_list before = { 0 };
-
     REMOTE_TRY(need_allow(slot, REMOTE_ALLOW_DESTROY, "destroy", err));
     REMOTE_TRY(need_op(slot, REMOTE_OP_DESTROY, err));
     REMOTE_TRY(check_name(slot, name, err));
-    REMOTE_TRY(read_back(slot, name, &before, err));
+    REMOTE_TRY(require_existing(slot, name, err));
     if (slot->ops->ops[REMOTE_OP_UNPROTECT].build != NULL)
         REMOTE_TRY(simple(slot, REMOTE_OP_UNPROTECT, name, err));
     REMOTE_TRY(simple(slot, REMOTE_OP_DESTROY, name, err));

@@ -47,6 +47,8 @@ const struct tools_option tools_options[] = {
       "what is read is base64 or hex (default: raw bytes)" },
     { "mechanism",   'm', TOOLS_TEXT,   "NAME",   FIELD(mechanism),   0, 0,
       "the mechanism, e.g. ECDSA-SHA256; default: by the type of key" },
+    { "type",          0, TOOLS_TEXT,   "KIND",   FIELD(type),        0, 0,
+      "the kind of key: ecdsa-p256, rsa-2048, ed25519, aes-256, chacha20, hmac ..." },
     { "digest",        0, TOOLS_FLAG,   NULL,     FIELD(digest),      0, 0,
       "the input is a digest already, made with the mechanism's hash" },
     { "der",           0, TOOLS_FLAG,   NULL,     FIELD(der),         0, 0,

@@ -18,6 +18,7 @@ struct tools_args {
     const char *config, *slot, *key, *id, *pin_file;
     const char *in, *out, *decode;
     bool base64, hex;
+    const char *type;
     const char *mechanism, *signature, *aad, *aad_file;
     bool digest, der, raw;
     uint64_t salt_length;

@@ -20,8 +20,9 @@ struct tools_command {
 #define TOOLS_IO_OPTIONS "in out base64 hex "
 
 extern const struct tools_command tools_cmd_bench, tools_cmd_check, tools_cmd_csr,
-    tools_cmd_decrypt, tools_cmd_encrypt, tools_cmd_list, tools_cmd_mechanisms, tools_cmd_options,
-    tools_cmd_public, tools_cmd_random, tools_cmd_sign, tools_cmd_verify, tools_cmd_version;
+    tools_cmd_decrypt, tools_cmd_destroy, tools_cmd_encrypt, tools_cmd_generate, tools_cmd_import,
+    tools_cmd_list, tools_cmd_mechanisms, tools_cmd_options, tools_cmd_public, tools_cmd_random,
+    tools_cmd_rotate, tools_cmd_sign, tools_cmd_verify, tools_cmd_version;
 extern const struct tools_command *const tools_commands[];        /* NULL-ended */
 const struct tools_command *tools_command_find(const char *name); /* NULL: none */
 

@@ -210,3 +210,22 @@ int tools_output_result(const struct tools_args *args, const struct remote_key *
         return print_result_json(args, key, mechanism, what, bytes);
     return tools_io_write_result(args, bytes, secret);
 }
+
+int tools_output_key(const struct tools_args *args, struct remote_slot *slot,
+                     const struct remote_key *key, const char *what)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf kind = { 0 }, id = { 0 };
+
+    tools_output_key_kind(key, &kind);
+    remote_hex_append(&id, remote_slice(key->id, key->id_len));
+    if (kind.failed || id.failed)
+        return tools_fail(TOOLS_FAILED, "out of memory");
+    if (args->json)
+        return tools_json_print(args, json_pack("{s:s,s:s,s:i,s:s,s:s,s:s}", "slot",
+                                                remote_slot_name(slot), "key", key->name, "version",
+                                                (int)key->version, "kind", kind.data, "id", id.data,
+                                                "done", what));
+    printf("key '%s' of slot '%s': %s, version %u, %s\n", key->name, remote_slot_name(slot), what,
+           key->version, (char *)kind.data);
+    return TOOLS_OK;
+}

@@ -19,6 +19,7 @@ SECTIONS = {  # headings of hsmbridge.conf(5), by the table that they document
     "OPTIONS OF EVERY SLOT": "slot",
     "OPTIONS OF SLOTS THAT SPEAK HTTPS": "https",
     "OPTIONS OF VAULT SLOTS": "vault",
+    "OPTIONS OF PKCS11 SLOTS": "pkcs11",
 }
 
 
