@@ -9,6 +9,7 @@ Ulong = ctypes.c_ulong
 OS_LOCKING_OK = 2
 SERIAL_SESSION, RW_SESSION = 4, 2
 USER = 1
+ARRAY = 0x40000000  # CKF_ARRAY_ATTRIBUTE
 LAST_OF_2_40 = "C_WaitForSlotEvent"
 
 
@@ -35,13 +36,15 @@ class Constants:
     def __init__(self):
         with open(HEADERS + "pkcs11t.h", encoding="latin-1") as header:
             text = header.read()
-        defined = re.findall(r"^#define (CK[A-Z]_\w+)\s+\(?(?:CK\w+\s*\|\s*)?(0x[0-9A-Fa-f]+)",
+        defined = re.findall(r"^#define (CK[A-Z]_\w+)\s+\(?(?:(CK\w+)\s*\|\s*)?(0x[0-9A-Fa-f]+)",
                              text, re.M)
+        defined = [(name, int(number, 16) | (ARRAY if flag == "CKF_ARRAY_ATTRIBUTE" else 0))
+                   for name, flag, number in defined]
         for name, number in defined:
-            setattr(self, name, int(number, 16))
+            setattr(self, name, number)
         self.CK_TRUE, self.CK_FALSE = True, False
         self.CKA_UNIQUE_ID = 4
-        self.rv_names = {int(number, 16): name for name, number in reversed(defined)
+        self.rv_names = {number: name for name, number in reversed(defined)
                          if name.startswith("CKR_")}
         for number, name in self.rv_names.items():
             setattr(self, name, Rv(number))

@@ -30,7 +30,7 @@ START_MAX = 30  # seconds
 PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent():
+def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -80,7 +80,7 @@ class VaultServer(VaultClient):
         with open(self._directory.path("server.log"), "ab") as log:
             self._process = subprocess.Popen(self._command(port), stdin=subprocess.PIPE,
                                              stdout=subprocess.PIPE, stderr=log,
-                                             preexec_fn=_die_with_parent)
+                                             preexec_fn=die_with_parent)
         line = self._first_line()
         self.ready = json.loads(line)
         self.url, self.token = self.ready["url"], self.ready["token"]
