@@ -34,7 +34,7 @@ static const struct remote_backend_alg vault_algs[] = {
     { REMOTE_ALG_RSA_OAEP, 1u << REMOTE_HASH_SHA256 },
     { REMOTE_ALG_AES_GCM, RAW },
     { REMOTE_ALG_AEAD, RAW },
-    { REMOTE_ALG_HMAC, REMOTE_HASHES_SHA2 | REMOTE_HASHES_SHA3 },
+    { REMOTE_ALG_HMAC, SHA1 | REMOTE_HASHES_SHA2 | REMOTE_HASHES_SHA3 },
     { REMOTE_ALG_NONE, 0 },
 };
 

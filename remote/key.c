@@ -195,8 +195,10 @@ enum remote_rc remote_key_check(const struct remote_key *key, const struct remot
         return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED,
                            "slot '%s': key '%s' is of type %s, which this mechanism is not for",
                            slot->name, key->name, remote_key_type_name(key->type));
-    if (done_here(key, use))
-        return REMOTE_OK;
+    if (done_here(key, use)) /* but nothing is sealed that the service could never open */
+        return use == REMOTE_USE_VERIFY || slot->ops->check == NULL
+                   ? REMOTE_OK
+                   : slot->ops->check(slot->conn, key, params, err);
     if (!key->enabled)
         return REMOTE_FAIL(err, REMOTE_E_FORBIDDEN_USE,
                            "slot '%s': version %u of key '%s' is disabled", slot->name,
