@@ -108,6 +108,14 @@ PRODUCE(is_private)
     return append_bool(ret, pkcs11_object_private(object));
 }
 
+/* With it go all versions of the key, which is what the newest stands for. */
+PRODUCE(destroyable)
+{
+    UNUSED(row, err);
+    return append_bool(ret, object->key->latest &&
+                                remote_slot_allows(object->slot->remote, REMOTE_ALLOW_DESTROY));
+}
+
 /* What the service allows with the key, as far as there are mechanisms for it. */
 PRODUCE(use)
 {
@@ -115,7 +123,8 @@ PRODUCE(use)
 
     (void)err;
     for (size_t i = 0; i < remote_mechanism_count; i++)
-        if (remote_mechanisms[i].key == object->key->type)
+        if (remote_mechanisms[i].key == object->key->type &&
+            (remote_mechanisms[i].served & REMOTE_SERVED_THERE))
             served = served || (remote_mechanisms[i].uses & row->arg);
     return append_bool(ret, served && (object->key->uses & row->arg));
 }
@@ -287,7 +296,8 @@ static bool mechanism_allowed(const struct pkcs11_object *object,
     };
     unsigned uses = row->uses & uses_of[object->class] & object->key->uses;
 
-    if (row->key != object->key->type || !remote_slot_can(object->slot->remote, row))
+    if (row->key != object->key->type || !(row->served & REMOTE_SERVED_THERE) ||
+        !remote_slot_can(object->slot->remote, row))
         return false;
     for (unsigned use = REMOTE_USE_SIGN; use <= REMOTE_USE_UNWRAP; use <<= 1)
         if ((uses & use) && row_allowed(object->key, row, (enum remote_use)use))
@@ -335,7 +345,8 @@ static const struct row rows[] = {
     { CKA_MODIFIABLE,              ALL,              0,     boolean, CK_FALSE },
     { CKA_LABEL,                   ALL,              0,     label, 0 },
     { CKA_COPYABLE,                ALL,              0,     boolean, CK_FALSE },
-    { CKA_DESTROYABLE,             ALL,              0,     boolean, CK_FALSE },
+    { CKA_DESTROYABLE,             HIDDEN,           0,     destroyable, 0 },
+    { CKA_DESTROYABLE,             PUBLIC | CERT,    0,     boolean, CK_FALSE }, /* a public key goes with its private one */
     { CKA_UNIQUE_ID,               ALL,              0,     unique_id, 0 },
     { CKA_ID,                      ALL,              0,     id, 0 },
     /* keys */
@@ -415,12 +426,24 @@ static const struct row *row_find(const struct pkcs11_object *object, CK_ATTRIBU
 CK_RV pkcs11_attribute_value(const struct pkcs11_object *object, CK_ATTRIBUTE_TYPE type,
                              struct remote_buf *ret, struct remote_error *err)
 {
-    const struct row *row = row_find(object, type);
+    const struct row *row;
 
+    if (object->secret)
+        return pkcs11_secret_value(object->secret, type, ret);
+    row = row_find(object, type);
     return row ? row->produce(object, row, ret, err) : CKR_ATTRIBUTE_TYPE_INVALID;
 }
 
 /* ---- templates ---- */
+
+bool pkcs11_attribute_known(CK_OBJECT_CLASS class, enum remote_key_type key, CK_ATTRIBUTE_TYPE type)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].type == type && (rows[i].classes & class_bit(class)) &&
+            (rows[i].keys == 0 || (rows[i].keys & 1u << key)))
+            return true;
+    return false;
+}
 
 bool pkcs11_attribute_matches(const struct pkcs11_object *object, const CK_ATTRIBUTE *wanted)
 {

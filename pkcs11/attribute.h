@@ -14,6 +14,10 @@ CK_RV pkcs11_attribute_value(const struct pkcs11_object *object, CK_ATTRIBUTE_TY
 /* Whether the object has an attribute of exactly this value. */
 bool pkcs11_attribute_matches(const struct pkcs11_object *object, const CK_ATTRIBUTE *wanted);
 
+/* Whether keys of this class and type have it. */
+bool pkcs11_attribute_known(CK_OBJECT_CLASS class, enum remote_key_type key,
+                            CK_ATTRIBUTE_TYPE type);
+
 /* CKR_ARGUMENTS_BAD: a template, or a value in it, that cannot be read. */
 CK_RV pkcs11_attribute_check_template(const CK_ATTRIBUTE *attributes, CK_ULONG count);
 /* The first attribute of this type; NULL: none. */

@@ -13,6 +13,10 @@ enum pkcs11_doing {
     PKCS11_DOING_OTHER,
     PKCS11_DOING_VERIFY,
     PKCS11_DOING_DECRYPT,
+    PKCS11_DOING_MESSAGE, /* decrypting one */
+    PKCS11_DOING_WRAP,
+    PKCS11_DOING_UNWRAP,
+    PKCS11_DOING_OBJECT, /* making, changing or destroying a key in the service */
     PKCS11_DOING_COUNT
 };
 

@@ -16,7 +16,7 @@ struct query {
     const CK_ATTRIBUTE *attributes;
     CK_ULONG count;
     const CK_ATTRIBUTE *label, *id;
-    bool keys, certs; /* what the template leaves possible */
+    bool keys, certs, session_keys; /* what the template leaves possible */
 };
 
 void pkcs11_find_clear(struct pkcs11_find *find)
@@ -36,22 +36,30 @@ static CK_OBJECT_CLASS template_class(const CK_ATTRIBUTE *attribute)
     return class;
 }
 
+static void query_narrow_class(struct query *query, const CK_ATTRIBUTE *class)
+{
+    CK_OBJECT_CLASS wanted = template_class(class);
+
+    query->certs = wanted == CKO_CERTIFICATE;
+    query->session_keys = wanted == CKO_SECRET_KEY;
+    query->keys = wanted == CKO_PRIVATE_KEY || wanted == CKO_PUBLIC_KEY || query->session_keys;
+}
+
 static void query_narrow(struct query *query)
 {
     static const CK_BBOOL yes = CK_TRUE;
     const CK_ATTRIBUTE *class, *token;
 
     class = pkcs11_attribute_find(query->attributes, query->count, CKA_CLASS);
-    if (class) {
-        CK_OBJECT_CLASS wanted = template_class(class);
-
-        query->certs = wanted == CKO_CERTIFICATE;
-        query->keys =
-            wanted == CKO_PRIVATE_KEY || wanted == CKO_PUBLIC_KEY || wanted == CKO_SECRET_KEY;
-    }
+    if (class)
+        query_narrow_class(query, class);
     token = pkcs11_attribute_find(query->attributes, query->count, CKA_TOKEN);
-    if (token && !(token->ulValueLen == sizeof(yes) && memcmp(token->pValue, &yes, 1) == 0))
-        query->certs = query->keys = false; /* there are no session objects */
+    if (!token)
+        return;
+    if (token->ulValueLen == sizeof(yes) && memcmp(token->pValue, &yes, 1) == 0)
+        query->session_keys = false;
+    else
+        query->certs = query->keys = false; /* session objects: nobody need be asked */
 }
 
 static CK_RV query_read(const CK_ATTRIBUTE *attributes, CK_ULONG count, struct query *ret)
@@ -64,6 +72,7 @@ static CK_RV query_read(const CK_ATTRIBUTE *attributes, CK_ULONG count, struct q
         .id = pkcs11_attribute_find(attributes, count, CKA_ID),
         .keys = true,
         .certs = true,
+        .session_keys = true,
     };
     query_narrow(ret);
     return CKR_OK;
@@ -224,6 +233,54 @@ static bool may_ask(const struct pkcs11_slot *slot)
     return may;
 }
 
+static bool any_stranger(const struct pkcs11_slot *slot)
+{
+    size_t count = remote_slot_cert_count(slot->remote);
+    bool any = false;
+
+    pkcs11_module_lock();
+    for (size_t i = 0; i < count && !any; i++)
+        any = slot->cert_keys[i] == NULL;
+    pkcs11_module_unlock();
+    return any;
+}
+
+/*
+ * A certificate goes by its key's label, which is known only once the key was seen: who looks for
+ * the certificate alone, by a label that is not its own name, makes us look at that key.
+ */
+static CK_RV add_certs_of_label(struct pkcs11_call *call, const struct query *query)
+{
+    CLEANUP(remote_key_list_clear) struct remote_key_list keys = { 0 };
+    struct pkcs11_slot *slot = call->session->slot;
+    enum remote_rc rc;
+
+    if (query->keys || !query->label || call->session->find.count > 0 || !any_stranger(slot) ||
+        !may_ask(slot))
+        return CKR_OK;
+    rc = look_up_label(slot->remote, query->label, &keys, &call->err);
+    if (rc != REMOTE_OK)
+        return pkcs11_rv(slot->remote, rc, PKCS11_DOING_OTHER);
+    for (size_t i = 0; i < keys.count; i++)
+        pkcs11_object_learn(slot, keys.keys[i]);
+    return keys.count > 0 ? add_certs(call, query) : CKR_OK;
+}
+
+static CK_RV add_session_keys(struct pkcs11_call *call, const struct query *query)
+{
+    CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
+    size_t at = 0;
+
+    do {
+        CLEANUP(pkcs11_object_clear) struct pkcs11_object object = { 0 };
+
+        handle = pkcs11_session_object_next(call, call->session->slot, &at, &object);
+        if (handle != CK_INVALID_HANDLE && query_matches(query, &object))
+            PKCS11_TRY(find_add(&call->session->find, handle));
+    } while (handle != CK_INVALID_HANDLE);
+    return CKR_OK;
+}
+
 /* ---- the calls ---- */
 
 static CK_RV find_init(struct pkcs11_call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count)
@@ -239,6 +296,10 @@ static CK_RV find_init(struct pkcs11_call *call, const CK_ATTRIBUTE *attributes,
         rv = add_keys(call, &query);
     if (rv == CKR_OK && query.certs)
         rv = add_certs(call, &query);
+    if (rv == CKR_OK && query.certs)
+        rv = add_certs_of_label(call, &query);
+    if (rv == CKR_OK && query.session_keys)
+        rv = add_session_keys(call, &query);
     if (rv != CKR_OK)
         pkcs11_find_clear(find);
     find->active = rv == CKR_OK;

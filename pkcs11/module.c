@@ -13,6 +13,7 @@
 
 static struct remote_lock lock = REMOTE_LOCK_STATIC(REMOTE_LOCK_FRONT);
 static struct pkcs11_module *current; /* NULL: not initialised */
+static struct remote_cond finalized;  /* `current` has become NULL */
 
 void pkcs11_module_lock(void)
 {
@@ -22,6 +23,19 @@ void pkcs11_module_lock(void)
 void pkcs11_module_unlock(void)
 {
     remote_lock_release(&lock);
+}
+
+bool pkcs11_module_is_current(const struct pkcs11_module *module)
+{
+    return current == module;
+}
+
+void pkcs11_module_wait_end(struct pkcs11_call *call)
+{
+    pkcs11_module_lock();
+    while (current == call->module)
+        remote_cond_wait(&finalized, &lock, INT64_MAX);
+    pkcs11_module_unlock();
 }
 
 void pkcs11_module_pad(CK_UTF8CHAR *field, size_t size, const char *text)
@@ -35,6 +49,7 @@ void pkcs11_module_pad(CK_UTF8CHAR *field, size_t size, const char *text)
 static void module_free(struct pkcs11_module *module)
 {
     pkcs11_session_table_clear(&module->sessions);
+    pkcs11_session_object_table_clear(&module->session_objects);
     pkcs11_object_table_clear(&module->objects);
     for (size_t i = 0; module->slots && i < module->slot_count; i++) {
         struct pkcs11_slot *slot = &module->slots[i];
@@ -216,6 +231,16 @@ static struct pkcs11_module *module_new(struct remote_core *core)
     return NULL;
 }
 
+/* Lock held. Once for all: a caller may still be leaving its wait. */
+static void initialise_cond(void)
+{
+    static bool done;
+
+    if (!done)
+        remote_cond_init(&finalized);
+    done = true;
+}
+
 /* True when C_Initialize has its answer without loading anything. */
 static bool already_initialised(CK_RV *ret_rv)
 {
@@ -246,8 +271,10 @@ static CK_RV load(struct pkcs11_call *call, const char *path)
         return CKR_HOST_MEMORY;
     pkcs11_module_lock();
     won = current == NULL;
-    if (won)
+    if (won) {
         current = module;
+        initialise_cond();
+    }
     pkcs11_module_unlock();
     if (!won)
         module_drop(module); /* another thread was faster */
@@ -290,6 +317,7 @@ static CK_RV finalize(struct pkcs11_call *call, const void *reserved)
     mine = current == call->module; /* else another thread has finalised it just now */
     if (mine) {
         current = NULL;
+        remote_cond_broadcast(&finalized);
         for (size_t i = 0; i < call->module->slot_count; i++)
             pkcs11_slot_logout(call->module, &call->module->slots[i]);
     }

@@ -17,6 +17,7 @@
 #include "error.h"
 #include "object.h"
 #include "session.h"
+#include "session_object.h"
 
 #define PKCS11_MANUFACTURER "hsmbridge"
 
@@ -38,6 +39,7 @@ struct pkcs11_module {
     size_t slot_count;
     struct pkcs11_session_table sessions;
     struct pkcs11_object_table objects;
+    struct pkcs11_session_object_table session_objects;
 };
 
 struct pkcs11_call { /* one C_ function that is under way, in one thread */
@@ -59,6 +61,12 @@ CK_RV pkcs11_module_leave(struct pkcs11_call *call, const char *func, CK_RV rv);
 /* The one lock of this front end: tables and flags only, never over a request. */
 void pkcs11_module_lock(void);
 void pkcs11_module_unlock(void);
+
+/* Not finalised since. Lock held. */
+bool pkcs11_module_is_current(const struct pkcs11_module *module);
+
+/* Until C_Finalize has taken the call's module away. */
+void pkcs11_module_wait_end(struct pkcs11_call *call);
 
 /* Blank-padded, not NUL-terminated (PKCS#11 3.0 section 3.2); cut when too long. */
 void pkcs11_module_pad(CK_UTF8CHAR *field, size_t size, const char *text);

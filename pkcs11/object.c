@@ -11,6 +11,8 @@
 
 bool pkcs11_object_private(const struct pkcs11_object *object)
 {
+    if (object->secret && !pkcs11_secret_flag(object->secret, CKA_PRIVATE))
+        return false;
     return (object->class == CKO_PRIVATE_KEY || object->class == CKO_SECRET_KEY) &&
            remote_slot_needs_login(object->slot->remote);
 }
@@ -39,9 +41,23 @@ void pkcs11_object_of_cert(struct pkcs11_slot *slot, size_t index, struct pkcs11
     pkcs11_module_unlock();
 }
 
+void pkcs11_object_of_secret(struct pkcs11_slot *slot, struct pkcs11_secret *secret,
+                             struct pkcs11_object *ret)
+{
+    *ret = (struct pkcs11_object){ .class = CKO_SECRET_KEY,
+                                   .slot = slot,
+                                   .secret = pkcs11_secret_ref(secret) };
+}
+
+enum remote_key_type pkcs11_object_key_type(const struct pkcs11_object *object)
+{
+    return object->secret ? object->secret->key->type : object->key->type;
+}
+
 void pkcs11_object_clear(struct pkcs11_object *object)
 {
     remote_key_unref(object->key);
+    pkcs11_secret_unref(object->secret);
     memset(object, 0, sizeof(*object));
 }
 
@@ -227,6 +243,20 @@ static enum found table_get(const struct pkcs11_object_table *table, const struc
     return FOUND;
 }
 
+static enum found session_object_get(struct pkcs11_call *call, struct pkcs11_slot *slot,
+                                     CK_OBJECT_HANDLE handle, struct pkcs11_object *ret)
+{
+    struct pkcs11_session_object *found = pkcs11_session_object_get(call->module, slot, handle);
+
+    if (!found)
+        return FOUND_NOT;
+    pkcs11_object_of_secret(slot, found->secret, ret);
+    if (!pkcs11_object_private(ret) || pkcs11_slot_logged_in(slot))
+        return FOUND;
+    pkcs11_object_clear(ret);
+    return FOUND_LOGGED_OUT;
+}
+
 static enum found object_find(struct pkcs11_call *call, struct pkcs11_slot *slot,
                               CK_OBJECT_HANDLE handle, struct pkcs11_object *ret)
 {
@@ -234,7 +264,9 @@ static enum found object_find(struct pkcs11_call *call, struct pkcs11_slot *slot
     enum found found;
 
     pkcs11_module_lock();
-    found = table_get(&call->module->objects, slot, handle, &object);
+    found = pkcs11_session_object_is(handle)
+                ? session_object_get(call, slot, handle, &object)
+                : table_get(&call->module->objects, slot, handle, &object);
     pkcs11_module_unlock();
     if (found == FOUND && object.cert)
         pkcs11_object_of_cert(slot, object.cert_index, &object);
@@ -291,6 +323,23 @@ void pkcs11_object_forget(struct pkcs11_call *call, struct pkcs11_slot *slot,
             *link = entry->next;
             entry_end(entry, PKCS11_OBJECT_GONE);
         }
+    }
+    pkcs11_module_unlock();
+}
+
+void pkcs11_object_forget_name(struct pkcs11_call *call, struct pkcs11_slot *slot, const char *name)
+{
+    struct pkcs11_object_table *table = &call->module->objects;
+
+    pkcs11_module_lock();
+    for (size_t i = 0; i < table->count; i++) {
+        struct pkcs11_object_entry *entry = &table->entries[i];
+
+        if (entry->state != PKCS11_OBJECT_LIVE || entry->object.slot != slot ||
+            entry->object.cert || strcmp(entry->object.key->name, name) != 0)
+            continue;
+        *table_link(table, &entry->object) = entry->next;
+        entry_end(entry, PKCS11_OBJECT_GONE);
     }
     pkcs11_module_unlock();
 }
@@ -368,7 +417,7 @@ CK_RV C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
     return PKCS11_CALL(call, get_attribute_value(call, session, object, attributes, count));
 }
 
-/* What an object takes in its service is not ours to know. */
+/* What an object takes in its service is not ours to know; of a session key the value counts. */
 static CK_RV get_object_size(struct pkcs11_call *call, CK_SESSION_HANDLE session,
                              CK_OBJECT_HANDLE handle, CK_ULONG *ret)
 {
@@ -379,7 +428,7 @@ static CK_RV get_object_size(struct pkcs11_call *call, CK_SESSION_HANDLE session
         return CKR_ARGUMENTS_BAD;
     PKCS11_TRY(pkcs11_session_slot(call, session, &slot));
     PKCS11_TRY(pkcs11_object_get(call, slot, handle, &object));
-    *ret = CK_UNAVAILABLE_INFORMATION;
+    *ret = object.secret ? object.secret->key->value.len : CK_UNAVAILABLE_INFORMATION;
     return CKR_OK;
 }
 

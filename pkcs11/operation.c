@@ -7,45 +7,112 @@
 
 static const struct kind {
     enum remote_use use;
-    CK_OBJECT_CLASS class; /* of a key pair, the half that does it; secret keys do all */
+    CK_OBJECT_CLASS class;       /* of a key pair, the half that does it; secret keys do all */
+    CK_ATTRIBUTE_TYPE attribute; /* that allows it to a session key */
     enum pkcs11_doing doing;
-} kinds[PKCS11_OPERATION_COUNT] = {
-    /* clang-format off */
-    [PKCS11_SIGN]    = { REMOTE_USE_SIGN,    CKO_PRIVATE_KEY, PKCS11_DOING_OTHER },
-    [PKCS11_VERIFY]  = { REMOTE_USE_VERIFY,  CKO_PUBLIC_KEY,  PKCS11_DOING_VERIFY },
-    [PKCS11_ENCRYPT] = { REMOTE_USE_ENCRYPT, CKO_PUBLIC_KEY,  PKCS11_DOING_OTHER },
-    [PKCS11_DECRYPT] = { REMOTE_USE_DECRYPT, CKO_PRIVATE_KEY, PKCS11_DOING_DECRYPT },
+    CK_RV bad_handle, bad_type;
+} kinds[PKCS11_KIND_COUNT] = {
+/* clang-format off */
+#define KEY CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT
+    [PKCS11_SIGN]    = { REMOTE_USE_SIGN,    CKO_PRIVATE_KEY, CKA_SIGN,    PKCS11_DOING_OTHER,   KEY },
+    [PKCS11_VERIFY]  = { REMOTE_USE_VERIFY,  CKO_PUBLIC_KEY,  CKA_VERIFY,  PKCS11_DOING_VERIFY,  KEY },
+    [PKCS11_ENCRYPT] = { REMOTE_USE_ENCRYPT, CKO_PUBLIC_KEY,  CKA_ENCRYPT, PKCS11_DOING_OTHER,   KEY },
+    [PKCS11_DECRYPT] = { REMOTE_USE_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT, PKCS11_DOING_DECRYPT, KEY },
+    [PKCS11_DIGEST]  = { .doing = PKCS11_DOING_OTHER },
+    [PKCS11_MESSAGE_ENCRYPT] =
+                       { REMOTE_USE_ENCRYPT, CKO_PUBLIC_KEY,  CKA_ENCRYPT, PKCS11_DOING_OTHER,   KEY },
+    [PKCS11_MESSAGE_DECRYPT] =
+                       { REMOTE_USE_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT, PKCS11_DOING_MESSAGE, KEY },
+    [PKCS11_WRAP]    = { REMOTE_USE_WRAP,    CKO_PUBLIC_KEY,  CKA_WRAP,    PKCS11_DOING_WRAP,
+                         CKR_WRAPPING_KEY_HANDLE_INVALID, CKR_WRAPPING_KEY_TYPE_INCONSISTENT },
+    [PKCS11_UNWRAP]  = { REMOTE_USE_UNWRAP,  CKO_PRIVATE_KEY, CKA_UNWRAP,  PKCS11_DOING_UNWRAP,
+                         CKR_UNWRAPPING_KEY_HANDLE_INVALID, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT },
+#undef KEY
     /* clang-format on */
 };
 
-void pkcs11_operation_clear(struct pkcs11_operation *operation)
+enum remote_use pkcs11_operation_use(const struct pkcs11_operation *operation)
 {
-    remote_key_unref(operation->key);
-    remote_buf_clear(&operation->aad);
+    return kinds[operation->kind].use;
+}
+
+bool pkcs11_operation_encrypts(const struct pkcs11_operation *operation)
+{
+    return (kinds[operation->kind].use & (REMOTE_USE_ENCRYPT | REMOTE_USE_WRAP)) != 0;
+}
+
+static bool of_messages(enum pkcs11_operation_kind kind)
+{
+    return kind == PKCS11_MESSAGE_ENCRYPT || kind == PKCS11_MESSAGE_DECRYPT;
+}
+
+void pkcs11_operation_reset(struct pkcs11_operation *operation)
+{
     remote_buf_clear(&operation->input);
     remote_buf_clear(&operation->output);
+    remote_buf_clear(&operation->made_of);
     if (operation->digesting)
         remote_digest_clear(&operation->digest);
+    remote_cipher_clear(&operation->cipher);
+    remote_mac_clear(&operation->mac);
+    operation->digesting = operation->have_output = operation->message = false;
+}
+
+void pkcs11_operation_clear(struct pkcs11_operation *operation)
+{
+    pkcs11_operation_reset(operation);
+    pkcs11_object_clear(&operation->object);
+    remote_buf_clear(&operation->aad);
+    remote_buf_clear(&operation->iv);
     memset(operation, 0, sizeof(*operation));
 }
 
 /* ---- Init: everything that can be known without a request ---- */
 
+static bool row_served(const struct pkcs11_object *object, const struct remote_mechanism *row)
+{
+    if (object->secret)
+        return remote_slot_can_here(object->slot->remote, row);
+    return (row->served & REMOTE_SERVED_THERE) && remote_slot_can(object->slot->remote, row);
+}
+
 /* The row for this mechanism, key and use, or the code that says which of them is wrong. */
-static CK_RV choose_row(const struct pkcs11_object *object, const struct kind *kind,
+static CK_RV choose_row(const struct pkcs11_object *object, enum pkcs11_operation_kind kind,
                         CK_MECHANISM_TYPE ckm, const struct remote_mechanism **ret)
 {
+    enum remote_use use = kinds[kind].use;
     const struct remote_mechanism *row;
+    enum remote_key_type type = pkcs11_object_key_type(object);
 
-    row = remote_mechanism_find(ckm, object->key->type, kind->use);
-    if (row && remote_slot_can(object->slot->remote, row)) {
+    row = remote_mechanism_find(ckm, type, use);
+    if (row && of_messages(kind) && !(row->served & REMOTE_SERVED_MESSAGES))
+        return CKR_MECHANISM_INVALID;
+    if (row && row_served(object, row)) {
         *ret = row;
         return CKR_OK;
     }
-    row = remote_mechanism_find(ckm, REMOTE_KEY_TYPE_COUNT, kind->use);
-    if (row && row->key != object->key->type && remote_slot_can(object->slot->remote, row))
-        return CKR_KEY_TYPE_INCONSISTENT;
+    row = remote_mechanism_find(ckm, REMOTE_KEY_TYPE_COUNT, use);
+    if (row && row->key != type && row_served(object, row))
+        return kinds[kind].bad_type;
     return CKR_MECHANISM_INVALID;
+}
+
+/* Moves what a slice borrows into a buffer of ours. */
+static void keep(struct remote_slice *slice, struct remote_buf *buf)
+{
+    struct remote_buf kept = { 0 };
+
+    remote_buf_append(&kept, slice->data, slice->len);
+    remote_buf_clear(buf);
+    *buf = kept;
+    *slice = remote_buf_slice(buf);
+}
+
+CK_RV pkcs11_operation_keep(struct pkcs11_operation *operation)
+{
+    keep(&operation->params.aad, &operation->aad);
+    keep(&operation->params.iv, &operation->iv);
+    return operation->aad.failed || operation->iv.failed ? CKR_HOST_MEMORY : CKR_OK;
 }
 
 static enum remote_rc read_params(struct pkcs11_operation *operation,
@@ -54,46 +121,90 @@ static enum remote_rc read_params(struct pkcs11_operation *operation,
 {
     struct remote_params *params = &operation->params;
 
+    if (of_messages(operation->kind)) { /* each message brings its own */
+        *params = (struct remote_params){ .alg = row->alg, .hash = row->hash };
+        if (mechanism->pParameter && mechanism->ulParameterLen)
+            return REMOTE_FAIL(err, REMOTE_E_PARAM,
+                               "%s takes its parameter with each message, not at the beginning",
+                               row->name);
+        return REMOTE_OK;
+    }
     REMOTE_TRY(remote_mechanism_params(row, mechanism->pParameter, mechanism->ulParameterLen,
                                        params, err));
-    if (params->aad.len == 0)
-        return REMOTE_OK;
-    remote_buf_append(&operation->aad, params->aad.data, params->aad.len);
-    params->aad = remote_buf_slice(&operation->aad);
-    return remote_buf_check(&operation->aad, err);
+    return pkcs11_operation_keep(operation) == CKR_OK ? REMOTE_OK : REMOTE_E_NOMEM;
+}
+
+/* What the key itself says of this use. */
+static CK_RV check_use(const struct pkcs11_object *object, const struct kind *kind,
+                       CK_MECHANISM_TYPE ckm)
+{
+    if (object->class != kind->class && object->class != CKO_SECRET_KEY)
+        return CKR_KEY_FUNCTION_NOT_PERMITTED;
+    if (!object->secret)
+        return CKR_OK; /* the core knows */
+    if (!pkcs11_secret_flag(object->secret, kind->attribute))
+        return CKR_KEY_FUNCTION_NOT_PERMITTED;
+    return pkcs11_secret_allows(object->secret, ckm) ? CKR_OK : CKR_MECHANISM_INVALID;
+}
+
+/* remote_key_check() for the use; message kinds have their parameters only later. */
+static CK_RV check_key(struct pkcs11_call *call, const struct pkcs11_operation *operation)
+{
+    const struct pkcs11_object *object = &operation->object;
+
+    if (object->secret)
+        return CKR_OK;
+    return pkcs11_rv(object->slot->remote,
+                     remote_key_check(object->key, &operation->params, kinds[operation->kind].use,
+                                      &call->err),
+                     PKCS11_DOING_OTHER);
+}
+
+static const struct pkcs11_engine *choose_engine(const struct pkcs11_object *object,
+                                                 const struct remote_mechanism *row)
+{
+    if (!object->secret)
+        return &pkcs11_engine_remote;
+    return row->alg == REMOTE_ALG_HMAC ? &pkcs11_engine_mac : &pkcs11_engine_cipher;
 }
 
 static CK_RV set_up(struct pkcs11_call *call, struct pkcs11_operation *operation,
-                    const struct pkcs11_object *object, const CK_MECHANISM *mechanism)
+                    const CK_MECHANISM *mechanism)
 {
     const struct kind *kind = &kinds[operation->kind];
     const struct remote_mechanism *row = NULL;
     enum remote_rc rc;
 
-    if (object->class != kind->class && object->class != CKO_SECRET_KEY)
-        return CKR_KEY_FUNCTION_NOT_PERMITTED;
-    PKCS11_TRY(choose_row(object, kind, mechanism->mechanism, &row));
+    PKCS11_TRY(choose_row(&operation->object, operation->kind, mechanism->mechanism, &row));
+    PKCS11_TRY(check_use(&operation->object, kind, mechanism->mechanism));
     rc = read_params(operation, row, mechanism, &call->err);
-    if (rc == REMOTE_OK)
-        rc = remote_key_check(object->key, &operation->params, kind->use, &call->err);
-    if (rc == REMOTE_OK && row->hash_here) {
-        rc = remote_digest_init(&operation->digest, operation->params.hash, &call->err);
-        operation->digesting = rc == REMOTE_OK;
-    }
     if (rc != REMOTE_OK)
-        return pkcs11_rv(object->slot->remote, rc, PKCS11_DOING_OTHER);
+        return pkcs11_rv(operation->object.slot->remote, rc, PKCS11_DOING_OTHER);
+    PKCS11_TRY(check_key(call, operation));
+    operation->engine = choose_engine(&operation->object, row);
     operation->hash_here = row->hash_here;
-    operation->key = remote_key_ref(object->key);
-    operation->input_max = remote_key_input_max(object->key, &operation->params, kind->use);
+    if (!of_messages(operation->kind))
+        PKCS11_TRY(operation->engine->begin(call, operation));
     operation->active = true;
     return CKR_OK;
+}
+
+CK_RV pkcs11_operation_open(struct pkcs11_call *call, struct pkcs11_operation *operation,
+                            enum pkcs11_operation_kind kind, const CK_MECHANISM *mechanism,
+                            CK_OBJECT_HANDLE key)
+{
+    CK_RV rv = pkcs11_object_get_key(call, call->session->slot, key, &operation->object);
+
+    if (rv == CKR_KEY_HANDLE_INVALID)
+        rv = kinds[kind].bad_handle;
+    operation->kind = kind;
+    return rv == CKR_OK ? set_up(call, operation, mechanism) : rv;
 }
 
 CK_RV pkcs11_operation_init(struct pkcs11_call *call, enum pkcs11_operation_kind kind,
                             const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
     struct pkcs11_operation *operation = &call->session->operations[kind];
-    CLEANUP(pkcs11_object_clear) struct pkcs11_object object = { 0 };
     CK_RV rv;
 
     if (!mechanism) {
@@ -103,9 +214,7 @@ CK_RV pkcs11_operation_init(struct pkcs11_call *call, enum pkcs11_operation_kind
     }
     if (operation->active)
         return CKR_OPERATION_ACTIVE;
-    PKCS11_TRY(pkcs11_object_get_key(call, call->session->slot, key, &object));
-    operation->kind = kind;
-    rv = set_up(call, operation, &object, mechanism);
+    rv = pkcs11_operation_open(call, operation, kind, mechanism, key);
     if (rv != CKR_OK)
         pkcs11_operation_clear(operation);
     return rv;
@@ -121,32 +230,7 @@ CK_RV pkcs11_operation_single(const struct pkcs11_operation *operation)
     return operation->active && !operation->parts ? CKR_OK : CKR_OPERATION_NOT_INITIALIZED;
 }
 
-/* ---- input ---- */
-
-static CK_RV collect(struct pkcs11_call *call, struct pkcs11_operation *operation,
-                     struct remote_slice data)
-{
-    const struct kind *kind = &kinds[operation->kind];
-    enum remote_rc rc;
-
-    if (data.len > operation->input_max - operation->input.len) {
-        rc = REMOTE_FAIL(&call->err, REMOTE_E_LENGTH,
-                         "key '%s' takes at most %zu bytes in one operation", operation->key->name,
-                         operation->input_max);
-        return pkcs11_rv(NULL, rc, kind->doing);
-    }
-    remote_buf_append(&operation->input, data.data, data.len);
-    return operation->input.failed ? CKR_HOST_MEMORY : CKR_OK;
-}
-
-static CK_RV take_in(struct pkcs11_call *call, struct pkcs11_operation *operation,
-                     struct remote_slice data)
-{
-    if (!operation->hash_here)
-        return collect(call, operation, data);
-    return pkcs11_rv(NULL, remote_digest_update(&operation->digest, data, &call->err),
-                     PKCS11_DOING_OTHER);
-}
+/* ---- input, and answers of one length ---- */
 
 static CK_RV take_part(struct pkcs11_call *call, struct pkcs11_operation *operation,
                        const CK_BYTE *data, CK_ULONG len)
@@ -156,7 +240,7 @@ static CK_RV take_part(struct pkcs11_call *call, struct pkcs11_operation *operat
     PKCS11_TRY(pkcs11_operation_active(operation));
     PKCS11_TRY(pkcs11_operation_slice(data, len, &slice));
     operation->parts = true;
-    return take_in(call, operation, slice);
+    return operation->engine->update(call, operation, slice);
 }
 
 CK_RV pkcs11_operation_update(struct pkcs11_call *call, enum pkcs11_operation_kind kind,
@@ -170,23 +254,41 @@ CK_RV pkcs11_operation_update(struct pkcs11_call *call, enum pkcs11_operation_ki
     return rv;
 }
 
-CK_RV pkcs11_operation_finish(struct pkcs11_call *call, struct pkcs11_operation *operation)
+static CK_RV answer(struct pkcs11_call *call, struct pkcs11_operation *operation, bool single,
+                    struct remote_slice data, CK_BYTE *out, CK_ULONG *out_len)
 {
-    enum remote_rc rc;
+    CK_RV rv;
 
-    if (!operation->digesting)
-        return CKR_OK;
-    rc = remote_digest_final(&operation->digest, &operation->input, &call->err);
-    remote_digest_clear(&operation->digest);
-    operation->digesting = false;
-    return pkcs11_rv(NULL, rc, PKCS11_DOING_OTHER);
+    if (pkcs11_operation_room(operation->engine->size(operation, data.len, true), out, out_len,
+                              &rv))
+        return rv;
+    if (single)
+        PKCS11_TRY(operation->engine->update(call, operation, data));
+    PKCS11_TRY(operation->engine->finish(call, operation));
+    return pkcs11_operation_output(&operation->output, out, out_len);
 }
 
-CK_RV pkcs11_operation_whole(struct pkcs11_call *call, struct pkcs11_operation *operation,
-                             struct remote_slice data)
+static CK_RV check_and_answer(struct pkcs11_call *call, struct pkcs11_operation *operation,
+                              bool single, const CK_BYTE *data, CK_ULONG data_len, CK_BYTE *out,
+                              CK_ULONG *out_len)
 {
-    PKCS11_TRY(take_in(call, operation, data));
-    return pkcs11_operation_finish(call, operation);
+    struct remote_slice slice = { 0 };
+
+    PKCS11_TRY(single ? pkcs11_operation_single(operation) : pkcs11_operation_active(operation));
+    if (!out_len)
+        return CKR_ARGUMENTS_BAD;
+    PKCS11_TRY(pkcs11_operation_slice(data, data_len, &slice));
+    return answer(call, operation, single, slice, out, out_len);
+}
+
+CK_RV pkcs11_operation_answer(struct pkcs11_call *call, enum pkcs11_operation_kind kind,
+                              bool single, const CK_BYTE *data, CK_ULONG data_len, CK_BYTE *out,
+                              CK_ULONG *out_len)
+{
+    struct pkcs11_operation *operation = &call->session->operations[kind];
+    CK_RV rv = check_and_answer(call, operation, single, data, data_len, out, out_len);
+
+    return pkcs11_operation_end(operation, rv, out == NULL);
 }
 
 CK_RV pkcs11_operation_result(struct pkcs11_call *call, const struct pkcs11_operation *operation,
@@ -194,8 +296,8 @@ CK_RV pkcs11_operation_result(struct pkcs11_call *call, const struct pkcs11_oper
 {
     struct pkcs11_slot *slot = call->session->slot;
 
-    if (rc == REMOTE_E_NOT_FOUND)
-        pkcs11_object_forget(call, slot, operation->key);
+    if (rc == REMOTE_E_NOT_FOUND && operation->object.key)
+        pkcs11_object_forget(call, slot, operation->object.key);
     return pkcs11_rv(slot->remote, rc, kinds[operation->kind].doing);
 }
 

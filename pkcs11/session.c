@@ -214,6 +214,7 @@ static struct pkcs11_session *session_close(struct pkcs11_module *module,
     struct pkcs11_slot *slot = session->slot;
 
     table_remove(&module->sessions, session);
+    pkcs11_session_object_end(module, session);
     slot->sessions--;
     slot->rw_sessions -= !!(session->flags & CKF_RW_SESSION);
     if (slot->sessions == 0)
@@ -265,6 +266,21 @@ CK_RV C_CloseAllSessions(CK_SLOT_ID id)
 
 /* ---- about a session ---- */
 
+CK_RV pkcs11_session_writable(struct pkcs11_call *call)
+{
+    const struct pkcs11_slot *slot = call->session->slot;
+    bool may;
+
+    if (!(call->session->flags & CKF_RW_SESSION))
+        return CKR_SESSION_READ_ONLY;
+    if (!remote_slot_writable(slot->remote))
+        return CKR_TOKEN_WRITE_PROTECTED;
+    pkcs11_module_lock();
+    may = !remote_slot_needs_login(slot->remote) || pkcs11_slot_logged_in(slot);
+    pkcs11_module_unlock();
+    return may ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
+}
+
 static CK_STATE session_state(const struct pkcs11_session *session)
 {
     bool user = pkcs11_slot_logged_in(session->slot);
@@ -306,6 +322,9 @@ static CK_RV session_cancel(struct pkcs11_call *call, CK_FLAGS flags)
         [PKCS11_VERIFY] = CKF_VERIFY,
         [PKCS11_ENCRYPT] = CKF_ENCRYPT,
         [PKCS11_DECRYPT] = CKF_DECRYPT,
+        [PKCS11_DIGEST] = CKF_DIGEST,
+        [PKCS11_MESSAGE_ENCRYPT] = CKF_MESSAGE_ENCRYPT,
+        [PKCS11_MESSAGE_DECRYPT] = CKF_MESSAGE_DECRYPT,
     };
 
     for (size_t i = 0; i < PKCS11_OPERATION_COUNT; i++)
@@ -319,4 +338,38 @@ static CK_RV session_cancel(struct pkcs11_call *call, CK_FLAGS flags)
 CK_RV C_SessionCancel(CK_SESSION_HANDLE session, CK_FLAGS flags)
 {
     return PKCS11_SESSION_CALL(call, session, session_cancel(call, flags));
+}
+
+/* ---- operation state (section 5.6.5) ---- */
+
+static bool under_way(const struct pkcs11_session *session)
+{
+    for (size_t i = 0; i < PKCS11_OPERATION_COUNT; i++)
+        if (session->operations[i].active)
+            return true;
+    return session->find.active;
+}
+
+/* A half-done operation is a state of libcrypto's, which it does not give out. */
+static CK_RV get_operation_state(struct pkcs11_call *call, const CK_ULONG *len)
+{
+    if (!len)
+        return CKR_ARGUMENTS_BAD;
+    return under_way(call->session) ? CKR_STATE_UNSAVEABLE : CKR_OPERATION_NOT_INITIALIZED;
+}
+
+CK_RV C_GetOperationState(CK_SESSION_HANDLE session, CK_BYTE_PTR state, CK_ULONG_PTR len)
+{
+    (void)state;
+    return PKCS11_SESSION_CALL(call, session, get_operation_state(call, len));
+}
+
+/* None was ever given out. */
+CK_RV C_SetOperationState(CK_SESSION_HANDLE session, CK_BYTE_PTR state, CK_ULONG len,
+                          CK_OBJECT_HANDLE encryption_key, CK_OBJECT_HANDLE authentication_key)
+{
+    (void)len;
+    (void)encryption_key;
+    (void)authentication_key;
+    return PKCS11_SESSION_CALL(call, session, state ? CKR_SAVED_STATE_INVALID : CKR_ARGUMENTS_BAD);
 }

@@ -24,6 +24,7 @@ struct pkcs11_session {
     struct pkcs11_slot *slot;
     CK_FLAGS flags;        /* as opened */
     bool busy, closed;     /* lock */
+    bool has_objects;      /* lock; session objects were made in it */
     CK_ULONG device_error; /* lock; HTTP status when the service last failed a call */
     /* the rest belongs to the call that took the session */
     struct pkcs11_find find;
@@ -48,6 +49,12 @@ void pkcs11_session_give(struct pkcs11_call *call, CK_RV rv);
 /* For calls that need the slot alone and may run beside others in the same session. */
 CK_RV pkcs11_session_slot(struct pkcs11_call *call, CK_SESSION_HANDLE handle,
                           struct pkcs11_slot **ret);
+
+/*
+ * Whether the taken session may change its token at all. CKR_SESSION_READ_ONLY,
+ * CKR_TOKEN_WRITE_PROTECTED, CKR_USER_NOT_LOGGED_IN.
+ */
+CK_RV pkcs11_session_writable(struct pkcs11_call *call);
 
 /*
  * In a forked child: the threads that were at work in taken sessions do not exist, and what

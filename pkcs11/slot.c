@@ -100,7 +100,7 @@ CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO_PTR ret)
 
 static CK_FLAGS token_flags(const struct remote_slot *slot)
 {
-    CK_FLAGS flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED;
+    CK_FLAGS flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_DUAL_CRYPTO_OPERATIONS;
 
     if (remote_slot_needs_login(slot))
         flags |= CKF_LOGIN_REQUIRED;
@@ -164,12 +164,17 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO_PTR ret)
 
 /* ---- mechanisms: the table's rows that this slot can do ---- */
 
+static bool row_listed(const struct remote_slot *slot, const struct remote_mechanism *row)
+{
+    return remote_slot_can(slot, row) || remote_slot_can_here(slot, row);
+}
+
 /* A CKM has a row for each key type that it works with; the first one stands in the list. */
 static bool row_is_first(const struct remote_slot *slot, size_t index)
 {
     for (size_t i = 0; i < index; i++)
         if (remote_mechanisms[i].ckm == remote_mechanisms[index].ckm &&
-            remote_slot_can(slot, &remote_mechanisms[i]))
+            row_listed(slot, &remote_mechanisms[i]))
             return false;
     return true;
 }
@@ -185,7 +190,7 @@ static CK_RV get_mechanism_list(struct pkcs11_call *call, CK_SLOT_ID id, CK_MECH
     PKCS11_TRY(pkcs11_slot_token(call, id, &slot));
     list.room = *count;
     for (size_t i = 0; i < remote_mechanism_count; i++)
-        if (remote_slot_can(slot->remote, &remote_mechanisms[i]) && row_is_first(slot->remote, i))
+        if (row_listed(slot->remote, &remote_mechanisms[i]) && row_is_first(slot->remote, i))
             list_add(&list, remote_mechanisms[i].ckm);
     return list_done(&list, count);
 }
@@ -195,6 +200,7 @@ CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE_PTR types, CK_ULONG_PT
     return PKCS11_CALL(call, get_mechanism_list(call, id, types, count));
 }
 
+/* Never CKF_HW: what the service is made of is not known here. */
 static CK_FLAGS row_flags(const struct remote_mechanism *row)
 {
     static const struct {
@@ -210,21 +216,13 @@ static CK_FLAGS row_flags(const struct remote_mechanism *row)
     for (size_t i = 0; i < ARRAY_SIZE(flag_of); i++)
         if (row->uses & flag_of[i].use)
             flags |= flag_of[i].flag;
+    if (row->uses & REMOTE_USE_GENERATE)
+        flags |= remote_key_type_symmetric(row->key) ? CKF_GENERATE : CKF_GENERATE_KEY_PAIR;
+    if (row->served & REMOTE_SERVED_MESSAGES)
+        flags |= CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
     if (row->key == REMOTE_KEY_EC)
         flags |= CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
     return flags;
-}
-
-/* The mechanisms' own unit: bits, but bytes for secret keys (PKCS#11 3.0 current mechanisms). */
-static void row_sizes(const struct remote_slot *slot, const struct remote_mechanism *row,
-                      CK_ULONG *ret_min, CK_ULONG *ret_max)
-{
-    unsigned unit = remote_key_type_symmetric(row->key) ? 8 : 1;
-    unsigned min = 0, max = 0;
-
-    remote_slot_key_sizes(slot, row->key, &min, &max);
-    *ret_min = min / unit;
-    *ret_max = max / unit;
 }
 
 static void info_add(CK_MECHANISM_INFO *info, CK_FLAGS flags, CK_ULONG min, CK_ULONG max)
@@ -236,6 +234,28 @@ static void info_add(CK_MECHANISM_INFO *info, CK_FLAGS flags, CK_ULONG min, CK_U
     info->flags |= flags;
 }
 
+/* The mechanisms' own unit: bits, but bytes for secret keys (PKCS#11 3.0 current mechanisms). */
+static void info_add_row(CK_MECHANISM_INFO *info, const struct remote_slot *slot,
+                         const struct remote_mechanism *row)
+{
+    static const struct {
+        CK_ULONG min, max;
+    } here[REMOTE_KEY_TYPE_COUNT] = {
+        [REMOTE_KEY_AES] = { 16, 32 },
+        [REMOTE_KEY_CHACHA20] = { 32, 32 },
+        [REMOTE_KEY_GENERIC] = { 1, REMOTE_SECRET_KEY_MAX },
+    };
+    unsigned unit = remote_key_type_symmetric(row->key) ? 8 : 1;
+    unsigned min = 0, max = 0;
+
+    if (remote_slot_can_here(slot, row))
+        info_add(info, row_flags(row), here[row->key].min, here[row->key].max);
+    if (!remote_slot_can(slot, row))
+        return;
+    remote_slot_key_sizes(slot, row->key, &min, &max);
+    info_add(info, row_flags(row), min / unit, max / unit);
+}
+
 static CK_RV get_mechanism_info(struct pkcs11_call *call, CK_SLOT_ID id, CK_MECHANISM_TYPE type,
                                 CK_MECHANISM_INFO *ret)
 {
@@ -245,15 +265,9 @@ static CK_RV get_mechanism_info(struct pkcs11_call *call, CK_SLOT_ID id, CK_MECH
     if (!ret)
         return CKR_ARGUMENTS_BAD;
     PKCS11_TRY(pkcs11_slot_token(call, id, &slot));
-    for (size_t i = 0; i < remote_mechanism_count; i++) {
-        const struct remote_mechanism *row = &remote_mechanisms[i];
-        CK_ULONG min, max;
-
-        if (row->ckm != type || !remote_slot_can(slot->remote, row))
-            continue;
-        row_sizes(slot->remote, row, &min, &max);
-        info_add(&info, row_flags(row), min, max);
-    }
+    for (size_t i = 0; i < remote_mechanism_count; i++)
+        if (remote_mechanisms[i].ckm == type)
+            info_add_row(&info, slot->remote, &remote_mechanisms[i]);
     if (info.flags == 0)
         return CKR_MECHANISM_INVALID;
     *ret = info;
@@ -281,6 +295,7 @@ void pkcs11_slot_logout(struct pkcs11_module *module, struct pkcs11_slot *slot)
         return;
     remote_slot_logout(slot->remote);
     pkcs11_object_logout(module, slot);
+    pkcs11_session_object_logout(module, slot);
 }
 
 /* No key asks for a PIN before each use, so there is never a context to log in to. */
@@ -306,11 +321,30 @@ static CK_RV check_pin(struct pkcs11_call *call, struct pkcs11_slot *slot, const
                                 : pkcs11_rv(NULL, rc, PKCS11_DOING_OTHER);
 }
 
+/*
+ * Lock held. C_Finalize may have come while the PIN was checked, and the core, with the PIN that
+ * it was given, may live on for a C_Initialize that came after it and knows of no login.
+ */
+static CK_RV note_login(struct pkcs11_call *call, struct pkcs11_slot *slot)
+{
+    bool needs_login = remote_slot_needs_login(slot->remote);
+    bool already = slot->logged_in && !needs_login;
+
+    if (!pkcs11_module_is_current(call->module)) {
+        if (needs_login)
+            remote_slot_logout(slot->remote);
+        return CKR_CRYPTOKI_NOT_INITIALIZED;
+    }
+    slot->logged_in = true;
+    return already ? CKR_USER_ALREADY_LOGGED_IN : CKR_OK;
+}
+
 static CK_RV login(struct pkcs11_call *call, CK_SESSION_HANDLE session, CK_USER_TYPE user,
                    const CK_BYTE *pin, CK_ULONG pin_len)
 {
     struct pkcs11_slot *slot = NULL;
     bool already;
+    CK_RV rv;
 
     if (!pin && pin_len > 0)
         return CKR_ARGUMENTS_BAD;
@@ -323,15 +357,35 @@ static CK_RV login(struct pkcs11_call *call, CK_SESSION_HANDLE session, CK_USER_
         return CKR_USER_ALREADY_LOGGED_IN;
     PKCS11_TRY(check_pin(call, slot, pin, pin_len));
     pkcs11_module_lock();
-    already = slot->logged_in && !remote_slot_needs_login(slot->remote);
-    slot->logged_in = true;
+    rv = note_login(call, slot);
     pkcs11_module_unlock();
-    return already ? CKR_USER_ALREADY_LOGGED_IN : CKR_OK;
+    return rv;
 }
 
 CK_RV C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG pin_len)
 {
     return PKCS11_CALL(call, login(call, session, user, pin, pin_len));
+}
+
+/* Users of tokens here have no names: with none it is C_Login (section 5.6.8). */
+static CK_RV login_user(struct pkcs11_call *call, CK_SESSION_HANDLE session, CK_USER_TYPE user,
+                        const CK_BYTE *pin, CK_ULONG pin_len, const CK_BYTE *name,
+                        CK_ULONG name_len)
+{
+    struct pkcs11_slot *slot = NULL;
+
+    PKCS11_TRY(pkcs11_session_slot(call, session, &slot));
+    if (!name && name_len > 0)
+        return CKR_ARGUMENTS_BAD;
+    if (name_len > 0 && remote_slot_needs_login(slot->remote))
+        return CKR_ARGUMENTS_BAD;
+    return login(call, session, user, pin, pin_len);
+}
+
+CK_RV C_LoginUser(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin,
+                  CK_ULONG pin_len, CK_UTF8CHAR_PTR name, CK_ULONG name_len)
+{
+    return PKCS11_CALL(call, login_user(call, session, user, pin, pin_len, name, name_len));
 }
 
 static CK_RV logout(struct pkcs11_call *call, CK_SESSION_HANDLE session)
@@ -352,15 +406,22 @@ CK_RV C_Logout(CK_SESSION_HANDLE session)
     return PKCS11_CALL(call, logout(call, session));
 }
 
-/* Slots come and go with a reload of the configuration, which this module does not do. */
-static CK_RV wait_for_slot_event(CK_FLAGS flags, const CK_SLOT_ID *ret, const void *reserved)
+/*
+ * Slots come and go with a reload of the configuration, which this module does not do: a caller
+ * that blocks waits for C_Finalize (section 5.5.4).
+ */
+static CK_RV wait_for_slot_event(struct pkcs11_call *call, CK_FLAGS flags, const CK_SLOT_ID *ret,
+                                 const void *reserved)
 {
     if (!ret || reserved)
         return CKR_ARGUMENTS_BAD;
-    return flags & CKF_DONT_BLOCK ? CKR_NO_EVENT : CKR_FUNCTION_NOT_SUPPORTED;
+    if (flags & CKF_DONT_BLOCK)
+        return CKR_NO_EVENT;
+    pkcs11_module_wait_end(call);
+    return CKR_CRYPTOKI_NOT_INITIALIZED;
 }
 
 CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID_PTR ret, CK_VOID_PTR reserved)
 {
-    return PKCS11_CALL(call, wait_for_slot_event(flags, ret, reserved));
+    return PKCS11_CALL(call, wait_for_slot_event(call, flags, ret, reserved));
 }

@@ -17,19 +17,9 @@ static CK_RV check_signature(const struct pkcs11_operation *operation, const CK_
 {
     if (!sig)
         return CKR_ARGUMENTS_BAD;
-    if (sig_len != remote_key_output_size(operation->key, &operation->params))
+    if (sig_len != operation->engine->size(operation, 0, true))
         return CKR_SIGNATURE_LEN_RANGE;
     return CKR_OK;
-}
-
-static CK_RV verify_input(struct pkcs11_call *call, const struct pkcs11_operation *operation,
-                          const CK_BYTE *sig, CK_ULONG sig_len)
-{
-    enum remote_rc rc =
-        remote_key_verify(operation->key, &operation->params, remote_buf_slice(&operation->input),
-                          remote_slice(sig, sig_len), &call->err);
-
-    return pkcs11_operation_result(call, operation, rc);
 }
 
 static CK_RV verify_whole(struct pkcs11_call *call, struct pkcs11_operation *operation,
@@ -41,8 +31,8 @@ static CK_RV verify_whole(struct pkcs11_call *call, struct pkcs11_operation *ope
     PKCS11_TRY(pkcs11_operation_single(operation));
     PKCS11_TRY(pkcs11_operation_slice(data, data_len, &slice));
     PKCS11_TRY(check_signature(operation, sig, sig_len));
-    PKCS11_TRY(pkcs11_operation_whole(call, operation, slice));
-    return verify_input(call, operation, sig, sig_len);
+    PKCS11_TRY(operation->engine->update(call, operation, slice));
+    return operation->engine->verify(call, operation, remote_slice(sig, sig_len));
 }
 
 static CK_RV verify(struct pkcs11_call *call, const CK_BYTE *data, CK_ULONG data_len,
@@ -71,8 +61,7 @@ static CK_RV verify_rest(struct pkcs11_call *call, struct pkcs11_operation *oper
 {
     PKCS11_TRY(pkcs11_operation_active(operation));
     PKCS11_TRY(check_signature(operation, sig, sig_len));
-    PKCS11_TRY(pkcs11_operation_finish(call, operation));
-    return verify_input(call, operation, sig, sig_len);
+    return operation->engine->verify(call, operation, remote_slice(sig, sig_len));
 }
 
 static CK_RV verify_final(struct pkcs11_call *call, const CK_BYTE *sig, CK_ULONG sig_len)

@@ -117,7 +117,7 @@ struct remote_backend_ops {
     int64_t timeout_ms;                       /* default of `timeout` */
     const struct remote_transport *transport; /* NULL: remote_transport_http */
     size_t input_max;                         /* bytes of one operation's input */
-    /* The most that REMOTE_ALG_AEAD makes of so many bytes; NULL: there is no such algorithm. */
+    /* The most that REMOTE_ALG_AEAD makes of so many bytes; NULL: as REMOTE_ALG_AES_GCM. */
     size_t (*sealed_max)(const struct remote_key *key, size_t len);
     bool https;                               /* takes `url` and the TLS options */
 

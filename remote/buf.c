@@ -19,6 +19,18 @@ bool remote_slice_equal(struct remote_slice a, struct remote_slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+bool remote_slice_equal_secret(struct remote_slice ours, struct remote_slice theirs)
+{
+    volatile unsigned char difference = ours.len != theirs.len; /* volatile: no early exit */
+
+    for (size_t i = 0; i < theirs.len; i++) {
+        unsigned char own = i < ours.len ? ours.data[i] : 0;
+
+        difference = (unsigned char)(difference | (own ^ theirs.data[i]));
+    }
+    return difference == 0;
+}
+
 /* Not realloc(): it may move the bytes and leave a copy behind that nobody wipes. */
 static bool grow(struct remote_buf *buf, size_t needed)
 {
@@ -183,15 +195,7 @@ struct remote_slice remote_secret_slice(const struct remote_secret *secret)
 
 bool remote_secret_equal(const struct remote_secret *a, struct remote_slice b)
 {
-    volatile unsigned char difference = a->len != b.len; /* volatile: no early exit */
-
-    /* Takes as long as b is, which is the one that a stranger may have sent. */
-    for (size_t i = 0; i < b.len; i++) {
-        unsigned char ours = i < a->len ? a->data[i] : 0;
-
-        difference = (unsigned char)(difference | (ours ^ b.data[i]));
-    }
-    return difference == 0;
+    return remote_slice_equal_secret(remote_secret_slice(a), b);
 }
 
 void remote_str_free(char **text)

@@ -38,6 +38,8 @@ static inline struct remote_slice remote_slice(const void *data, size_t len)
 }
 struct remote_slice remote_slice_str(const char *text);                /* without the NUL */
 bool remote_slice_equal(struct remote_slice a, struct remote_slice b); /* not constant-time */
+/* For MACs and other secrets: takes as long as `theirs` is, whatever the bytes are. */
+bool remote_slice_equal_secret(struct remote_slice ours, struct remote_slice theirs);
 
 void remote_buf_append(struct remote_buf *buf, const void *data, size_t len);
 void remote_buf_append_str(struct remote_buf *buf, const char *text);

@@ -431,7 +431,7 @@ static enum remote_rc unseal(struct remote_cipher_run *run, struct remote_slice 
                              unsigned char *to, size_t *ret_made, struct remote_error *err)
 {
     unsigned char tag[BLOCK], rest[BLOCK];
-    size_t tag_len = run->params.tag_len, len, made;
+    size_t tag_len = run->params.tag_len, len, made = 0;
     int rest_len = 0;
 
     if (held.len < tag_len)

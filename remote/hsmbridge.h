@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What hsmbridge's PKCS#11 module offers beyond the PKCS#11 specification. Include a pkcs11.h
- * first, of whatever origin: this header needs only its CK_ types where your code uses them.
+ * first, of whatever origin.
  */
 #ifndef HSMBRIDGE_H
 #define HSMBRIDGE_H
@@ -23,8 +23,30 @@
  * version and hold nonce and tag; their length follows from the service, so ask for it
  * (C_Encrypt without a buffer) instead of computing it.
  * A ciphertext that does not open is CKR_ENCRYPTED_DATA_INVALID, whatever the cause.
+ * C_WrapKey and C_UnwrapKey take it too: session keys travel as such ciphertexts.
  * Whether a token has it, C_GetMechanismList says.
  */
 #define CKM_HSMBRIDGE_AEAD (CKM_HSMBRIDGE_BASE + 0x01UL)
+
+/*
+ * A data key made by the key service: for C_GenerateKey, which makes a session key of its bytes
+ * and gives out the same bytes sealed under a key of the service, in one request. Later on
+ * C_UnwrapKey with CKM_HSMBRIDGE_AEAD and hKey (or the service's other clients) open the sealed
+ * part again. The template is that of a secret key with CKA_KEY_TYPE, CKA_VALUE_LEN (what the
+ * service makes: 16, 32 or 64 bytes of Vault's transit engine) and CKA_TOKEN false.
+ *
+ * hKey       the service's key: its handle
+ * pSealed    where the sealed part goes. NULL: ulSealedLen is set to what suffices, the result is
+ *            CKR_OK, and no key is made
+ * ulSealedLen  before: room at pSealed; after: bytes used, or, with CKR_BUFFER_TOO_SMALL,
+ *            needed. No request is made for either of these two answers.
+ */
+#define CKM_HSMBRIDGE_DATA_KEY (CKM_HSMBRIDGE_BASE + 0x02UL)
+
+typedef struct CK_HSMBRIDGE_DATA_KEY_PARAMS {
+    CK_OBJECT_HANDLE hKey;
+    CK_BYTE_PTR pSealed;
+    CK_ULONG ulSealedLen;
+} CK_HSMBRIDGE_DATA_KEY_PARAMS;
 
 #endif

@@ -108,9 +108,9 @@ size_t remote_key_sealed_max(const struct remote_key *key, const struct remote_p
 {
     if (!remote_key_type_symmetric(key->type))
         return remote_key_output_size(key, params);
-    if (params->alg == REMOTE_ALG_AES_GCM)
-        return len + GCM_NONCE + GCM_TAG;
-    return key->slot->ops->sealed_max != NULL ? key->slot->ops->sealed_max(key, len) : 0;
+    if (params->alg == REMOTE_ALG_AEAD && key->slot->ops->sealed_max != NULL)
+        return key->slot->ops->sealed_max(key, len);
+    return len + GCM_NONCE + GCM_TAG;
 }
 
 size_t remote_key_input_max(const struct remote_key *key, const struct remote_params *params,

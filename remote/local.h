@@ -41,6 +41,36 @@ enum remote_rc remote_local_encrypt(struct remote_key *key, const struct remote_
                                     struct remote_slice plain, struct remote_buf *ret_out,
                                     struct remote_error *err) REMOTE_MUST_CHECK;
 
+/*
+ * A key pair's private half in parts, as CKA_PRIVATE_EXPONENT and its kind hold them: unsigned
+ * big-endian numbers. What the key type does not have stays empty.
+ */
+struct remote_private {
+    enum remote_key_type type;
+    struct remote_slice modulus, exponent, private_exponent; /* RSA */
+    struct remote_slice prime1, prime2, exponent1, exponent2, coefficient;
+    int curve;                 /* EC: NID */
+    struct remote_slice value; /* EC: the scalar; Ed25519: 32 bytes of seed */
+};
+/*
+ * The same as PKCS#8 DER (RFC 5208; RFC 8410 for Ed25519), and its size in bits.
+ * REMOTE_E_DATA: a part is missing or has a length that cannot be.
+ */
+enum remote_rc remote_local_pkcs8(const struct remote_private *parts, struct remote_buf *ret,
+                                  unsigned *ret_bits, struct remote_error *err) REMOTE_MUST_CHECK;
+/* Type and size of a key pair in PKCS#8 DER. False: not one, or of a kind we do not serve. */
+bool remote_local_pkcs8_spec(struct remote_slice der, struct remote_key_spec *ret);
+/*
+ * A private key file, PEM or DER, in any of libcrypto's forms (PKCS#8, PKCS#1, SEC 1), as PKCS#8
+ * DER. REMOTE_E_DATA: none, with a passphrase, or of a kind that is not served.
+ */
+enum remote_rc remote_local_read_private(struct remote_slice file, struct remote_secret *ret_pkcs8,
+                                         struct remote_key_spec *ret_spec, struct remote_error *err)
+    REMOTE_MUST_CHECK;
+/* The curve of a DER OBJECT IDENTIFIER or PrintableString, as CKA_EC_PARAMS has it. */
+bool remote_local_ec_params(struct remote_slice ec_params, enum remote_key_type *ret_type,
+                            int *ret_curve, unsigned *ret_bits);
+
 /* r||s of fixed width n bytes each <-> DER. REMOTE_E_DATA: malformed or out of range. */
 enum remote_rc remote_local_ecdsa_to_der(struct remote_slice rs, struct remote_buf *ret_der,
                                          struct remote_error *err) REMOTE_MUST_CHECK;
@@ -55,6 +85,9 @@ enum remote_rc remote_local_ecdsa_from_der(struct remote_slice der, size_t n,
  */
 bool remote_local_digestinfo(struct remote_slice block, enum remote_hash *ret_hash,
                              struct remote_slice *ret_digest);
+/* Puts one together, with the NULL parameters; the digest is of that hash. */
+void remote_local_append_digestinfo(struct remote_buf *buf, enum remote_hash hash,
+                                    struct remote_slice digest);
 
 /* A running digest; init, update any number of times, final or clear. */
 struct remote_digest {

@@ -68,6 +68,23 @@ bool remote_local_digestinfo(struct remote_slice block, enum remote_hash *ret_ha
     return true;
 }
 
+void remote_local_append_digestinfo(struct remote_buf *buf, enum remote_hash hash,
+                                    struct remote_slice digest)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf alg = { 0 };
+    CLEANUP(remote_buf_clear) struct remote_buf info = { 0 };
+
+    for (size_t i = 0; i < ARRAY_SIZE(digest_oids); i++)
+        if (digest_oids[i].hash == hash)
+            remote_der_append(&alg, REMOTE_DER_OID,
+                              remote_slice(digest_oids[i].oid, digest_oids[i].len));
+    remote_der_append(&alg, REMOTE_DER_NULL, remote_slice(NULL, 0));
+    remote_der_append(&info, REMOTE_DER_SEQUENCE, remote_buf_slice(&alg));
+    remote_der_append(&info, REMOTE_DER_OCTET_STRING, digest);
+    remote_der_append(buf, REMOTE_DER_SEQUENCE, remote_buf_slice(&info));
+    buf->failed = buf->failed || alg.failed || info.failed;
+}
+
 enum remote_rc remote_local_ecdsa_to_der(struct remote_slice rs, struct remote_buf *ret_der,
                                          struct remote_error *err)
 {

@@ -2,8 +2,11 @@
 #include "mechanism.h"
 
 #include <ctype.h>
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
+
+#include "hsmbridge.h"
 
 /* PKCS#11 structures are packed on Windows only; a parameter is recognised by its size. */
 _Static_assert(sizeof(CK_RSA_PKCS_PSS_PARAMS) == 3 * sizeof(CK_ULONG), "not packed, not padded");
@@ -14,6 +17,8 @@ _Static_assert(sizeof(CK_EDDSA_PARAMS) == 3 * sizeof(CK_ULONG), "phFlag is padde
 #define PSS_EM_LEN_MAX 1024
 /* The label is hashed, so any length would do; nobody sends one this long. */
 #define OAEP_LABEL_MAX 65536
+#define AES_BLOCK 16
+#define POLY1305_TAG 16
 
 /* clang-format off */
 static const char *const key_type_names[REMOTE_KEY_TYPE_COUNT] = {
@@ -194,54 +199,210 @@ static enum remote_rc read_eddsa(const struct remote_mechanism *row, const void 
     return REMOTE_OK;
 }
 
+/* ---- session keys' ciphers; the lengths of IVs and tags are the cipher's to check ---- */
+
+static enum remote_rc point_at(const struct remote_mechanism *row, const char *what,
+                               const void *data, size_t len, struct remote_slice *ret,
+                               struct remote_error *err)
+{
+    if (data == NULL && len != 0)
+        return REMOTE_FAIL(err, REMOTE_E_PARAM, "%s: %s of %zu bytes is not there", row->name, what,
+                           len);
+    *ret = remote_slice(data, len);
+    return REMOTE_OK;
+}
+
+/* PKCS#11 3.0 current mechanisms 2.12.5 and 2.12.6: the IV itself. */
+static enum remote_rc read_block_iv(const struct remote_mechanism *row, const void *parameter,
+                                    size_t len, struct remote_params *params,
+                                    struct remote_error *err)
+{
+    unsigned char iv[AES_BLOCK];
+
+    REMOTE_TRY(copy_parameter(row, parameter, len, "an IV", iv, sizeof(iv), err));
+    params->iv = remote_slice(parameter, len);
+    return REMOTE_OK;
+}
+
+/* 2.13.2 */
+static enum remote_rc read_ctr(const struct remote_mechanism *row, const void *parameter,
+                               size_t len, struct remote_params *params, struct remote_error *err)
+{
+    CK_AES_CTR_PARAMS ctr = { 0 };
+
+    REMOTE_TRY(copy_parameter(row, parameter, len, "CK_AES_CTR_PARAMS", &ctr, sizeof(ctr), err));
+    if (ctr.ulCounterBits < 1 || ctr.ulCounterBits > 8 * AES_BLOCK)
+        return REMOTE_FAIL(err, REMOTE_E_PARAM, "%s: ulCounterBits is %lu, it must be 1 to %d",
+                           row->name, ctr.ulCounterBits, 8 * AES_BLOCK);
+    params->counter_bits = (unsigned)ctr.ulCounterBits;
+    params->iv = remote_slice((const char *)parameter + offsetof(CK_AES_CTR_PARAMS, cb), AES_BLOCK);
+    return REMOTE_OK;
+}
+
+/*
+ * 2.14.3. The text of 2.40 left out ulIvBits, which its header had: both are in use. What it says
+ * nobody reads; ulIvLen counts.
+ */
+static enum remote_rc read_gcm(const struct remote_mechanism *row, const void *parameter,
+                               size_t len, struct remote_params *params, struct remote_error *err)
+{
+    CK_GCM_PARAMS gcm = { 0 };
+    CK_NSS_GCM_PARAMS old;
+
+    if (parameter != NULL && len == sizeof(old)) {
+        memcpy(&old, parameter, sizeof(old));
+        gcm = (CK_GCM_PARAMS){ old.pIv, old.ulIvLen, 0, old.pAAD, old.ulAADLen, old.ulTagBits };
+    } else {
+        REMOTE_TRY(copy_parameter(row, parameter, len, "CK_GCM_PARAMS", &gcm, sizeof(gcm), err));
+    }
+    if (gcm.ulTagBits % 8 != 0)
+        return REMOTE_FAIL(err, REMOTE_E_PARAM, "%s: a tag of %lu bits is not whole bytes",
+                           row->name, gcm.ulTagBits);
+    params->tag_len = gcm.ulTagBits / 8;
+    REMOTE_TRY(point_at(row, "an IV", gcm.pIv, gcm.ulIvLen, &params->iv, err));
+    return point_at(row, "associated data", gcm.pAAD, gcm.ulAADLen, &params->aad, err);
+}
+
+/* 2.63.3 */
+static enum remote_rc read_chacha20(const struct remote_mechanism *row, const void *parameter,
+                                    size_t len, struct remote_params *params,
+                                    struct remote_error *err)
+{
+    CK_SALSA20_CHACHA20_POLY1305_PARAMS chacha = { 0 };
+
+    REMOTE_TRY(copy_parameter(row, parameter, len, "CK_SALSA20_CHACHA20_POLY1305_PARAMS", &chacha,
+                              sizeof(chacha), err));
+    params->tag_len = POLY1305_TAG;
+    REMOTE_TRY(point_at(row, "a nonce", chacha.pNonce, chacha.ulNonceLen, &params->iv, err));
+    return point_at(row, "associated data", chacha.pAAD, chacha.ulAADLen, &params->aad, err);
+}
+
+/* 2.16.2: an initial value other than the standard's may be given. */
+static enum remote_rc read_wrap_iv(const struct remote_mechanism *row, const void *parameter,
+                                   size_t len, struct remote_params *params,
+                                   struct remote_error *err)
+{
+    return point_at(row, "an IV", parameter, len, &params->iv, err);
+}
+
+/* CK_MAC_GENERAL_PARAMS: so many bytes of the MAC are kept. */
+static enum remote_rc read_mac_general(const struct remote_mechanism *row, const void *parameter,
+                                       size_t len, struct remote_params *params,
+                                       struct remote_error *err)
+{
+    CK_MAC_GENERAL_PARAMS kept = 0;
+
+    REMOTE_TRY(
+        copy_parameter(row, parameter, len, "CK_MAC_GENERAL_PARAMS", &kept, sizeof(kept), err));
+    if (kept < 1 || kept > remote_hash_size(row->hash))
+        return REMOTE_FAIL(err, REMOTE_E_PARAM, "%s: a MAC of %lu bytes, it must be 1 to %zu",
+                           row->name, kept, remote_hash_size(row->hash));
+    params->tag_len = kept;
+    return REMOTE_OK;
+}
+
+/* ---- our own: hsmbridge.h ---- */
+
+static enum remote_rc read_associated(const struct remote_mechanism *row, const void *parameter,
+                                      size_t len, struct remote_params *params,
+                                      struct remote_error *err)
+{
+    return point_at(row, "associated data", parameter, len, &params->aad, err);
+}
+
+/* What it points to is the front end's to use. */
+static enum remote_rc read_data_key(const struct remote_mechanism *row, const void *parameter,
+                                    size_t len, struct remote_params *params,
+                                    struct remote_error *err)
+{
+    CK_HSMBRIDGE_DATA_KEY_PARAMS data_key;
+
+    (void)params;
+    return copy_parameter(row, parameter, len, "CK_HSMBRIDGE_DATA_KEY_PARAMS", &data_key,
+                          sizeof(data_key), err);
+}
+
 #define SIGNS (REMOTE_USE_SIGN | REMOTE_USE_VERIFY)
 #define CRYPTS (REMOTE_USE_ENCRYPT | REMOTE_USE_DECRYPT)
+#define WRAPS (REMOTE_USE_WRAP | REMOTE_USE_UNWRAP)
+#define MAKES REMOTE_USE_GENERATE
+#define THERE REMOTE_SERVED_THERE
+#define HERE REMOTE_SERVED_HERE
+#define BOTH (REMOTE_SERVED_THERE | REMOTE_SERVED_HERE)
+#define MESSAGES REMOTE_SERVED_MESSAGES
 
 /* clang-format off */
 const struct remote_mechanism remote_mechanisms[] = {
-    /* ckm                     name                     alg                       hash                  here   key                 uses    read */
-    { CKM_RSA_PKCS,              "RSA-PKCS",              REMOTE_ALG_RSA_PKCS1,     REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,     SIGNS,  NULL },
-    { CKM_SHA1_RSA_PKCS,         "SHA1-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,     REMOTE_HASH_SHA1,     true,  REMOTE_KEY_RSA,     SIGNS,  NULL },
-    { CKM_SHA224_RSA_PKCS,       "SHA224-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,     REMOTE_HASH_SHA224,   true,  REMOTE_KEY_RSA,     SIGNS,  NULL },
-    { CKM_SHA256_RSA_PKCS,       "SHA256-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,     REMOTE_HASH_SHA256,   true,  REMOTE_KEY_RSA,     SIGNS,  NULL },
-    { CKM_SHA384_RSA_PKCS,       "SHA384-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,     REMOTE_HASH_SHA384,   true,  REMOTE_KEY_RSA,     SIGNS,  NULL },
-    { CKM_SHA512_RSA_PKCS,       "SHA512-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,     REMOTE_HASH_SHA512,   true,  REMOTE_KEY_RSA,     SIGNS,  NULL },
-    { CKM_SHA3_224_RSA_PKCS,     "SHA3-224-RSA-PKCS",     REMOTE_ALG_RSA_PKCS1,     REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_RSA,     SIGNS,  NULL },
-    { CKM_SHA3_256_RSA_PKCS,     "SHA3-256-RSA-PKCS",     REMOTE_ALG_RSA_PKCS1,     REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_RSA,     SIGNS,  NULL },
-    { CKM_SHA3_384_RSA_PKCS,     "SHA3-384-RSA-PKCS",     REMOTE_ALG_RSA_PKCS1,     REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_RSA,     SIGNS,  NULL },
-    { CKM_SHA3_512_RSA_PKCS,     "SHA3-512-RSA-PKCS",     REMOTE_ALG_RSA_PKCS1,     REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_RSA,     SIGNS,  NULL },
-    { CKM_RSA_PKCS_PSS,          "RSA-PKCS-PSS",          REMOTE_ALG_RSA_PSS,       REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,     SIGNS,  read_pss },
-    { CKM_SHA1_RSA_PKCS_PSS,     "SHA1-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,       REMOTE_HASH_SHA1,     true,  REMOTE_KEY_RSA,     SIGNS,  read_pss },
-    { CKM_SHA224_RSA_PKCS_PSS,   "SHA224-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,       REMOTE_HASH_SHA224,   true,  REMOTE_KEY_RSA,     SIGNS,  read_pss },
-    { CKM_SHA256_RSA_PKCS_PSS,   "SHA256-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,       REMOTE_HASH_SHA256,   true,  REMOTE_KEY_RSA,     SIGNS,  read_pss },
-    { CKM_SHA384_RSA_PKCS_PSS,   "SHA384-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,       REMOTE_HASH_SHA384,   true,  REMOTE_KEY_RSA,     SIGNS,  read_pss },
-    { CKM_SHA512_RSA_PKCS_PSS,   "SHA512-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,       REMOTE_HASH_SHA512,   true,  REMOTE_KEY_RSA,     SIGNS,  read_pss },
-    { CKM_SHA3_224_RSA_PKCS_PSS, "SHA3-224-RSA-PKCS-PSS", REMOTE_ALG_RSA_PSS,       REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_RSA,     SIGNS,  read_pss },
-    { CKM_SHA3_256_RSA_PKCS_PSS, "SHA3-256-RSA-PKCS-PSS", REMOTE_ALG_RSA_PSS,       REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_RSA,     SIGNS,  read_pss },
-    { CKM_SHA3_384_RSA_PKCS_PSS, "SHA3-384-RSA-PKCS-PSS", REMOTE_ALG_RSA_PSS,       REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_RSA,     SIGNS,  read_pss },
-    { CKM_SHA3_512_RSA_PKCS_PSS, "SHA3-512-RSA-PKCS-PSS", REMOTE_ALG_RSA_PSS,       REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_RSA,     SIGNS,  read_pss },
-    { CKM_ECDSA,                 "ECDSA",                 REMOTE_ALG_ECDSA,         REMOTE_HASH_NONE,     false, REMOTE_KEY_EC,      SIGNS,  NULL },
-    { CKM_ECDSA_SHA1,            "ECDSA-SHA1",            REMOTE_ALG_ECDSA,         REMOTE_HASH_SHA1,     true,  REMOTE_KEY_EC,      SIGNS,  NULL },
-    { CKM_ECDSA_SHA224,          "ECDSA-SHA224",          REMOTE_ALG_ECDSA,         REMOTE_HASH_SHA224,   true,  REMOTE_KEY_EC,      SIGNS,  NULL },
-    { CKM_ECDSA_SHA256,          "ECDSA-SHA256",          REMOTE_ALG_ECDSA,         REMOTE_HASH_SHA256,   true,  REMOTE_KEY_EC,      SIGNS,  NULL },
-    { CKM_ECDSA_SHA384,          "ECDSA-SHA384",          REMOTE_ALG_ECDSA,         REMOTE_HASH_SHA384,   true,  REMOTE_KEY_EC,      SIGNS,  NULL },
-    { CKM_ECDSA_SHA512,          "ECDSA-SHA512",          REMOTE_ALG_ECDSA,         REMOTE_HASH_SHA512,   true,  REMOTE_KEY_EC,      SIGNS,  NULL },
-    { CKM_ECDSA_SHA3_224,        "ECDSA-SHA3-224",        REMOTE_ALG_ECDSA,         REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_EC,      SIGNS,  NULL },
-    { CKM_ECDSA_SHA3_256,        "ECDSA-SHA3-256",        REMOTE_ALG_ECDSA,         REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_EC,      SIGNS,  NULL },
-    { CKM_ECDSA_SHA3_384,        "ECDSA-SHA3-384",        REMOTE_ALG_ECDSA,         REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_EC,      SIGNS,  NULL },
-    { CKM_ECDSA_SHA3_512,        "ECDSA-SHA3-512",        REMOTE_ALG_ECDSA,         REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_EC,      SIGNS,  NULL },
-    { CKM_EDDSA,                 "EDDSA",                 REMOTE_ALG_EDDSA,         REMOTE_HASH_NONE,     false, REMOTE_KEY_ED25519, SIGNS,  read_eddsa },
-    { CKM_RSA_PKCS,              "RSA-PKCS",              REMOTE_ALG_RSA_PKCS1_ENC, REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,     CRYPTS, NULL },
-    { CKM_RSA_PKCS_OAEP,         "RSA-PKCS-OAEP",         REMOTE_ALG_RSA_OAEP,      REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,     CRYPTS, read_oaep },
-    { CKM_SHA_1_HMAC,            "SHA-1-HMAC",            REMOTE_ALG_HMAC,          REMOTE_HASH_SHA1,     false, REMOTE_KEY_GENERIC, SIGNS,  NULL },
-    { CKM_SHA224_HMAC,           "SHA224-HMAC",           REMOTE_ALG_HMAC,          REMOTE_HASH_SHA224,   false, REMOTE_KEY_GENERIC, SIGNS,  NULL },
-    { CKM_SHA256_HMAC,           "SHA256-HMAC",           REMOTE_ALG_HMAC,          REMOTE_HASH_SHA256,   false, REMOTE_KEY_GENERIC, SIGNS,  NULL },
-    { CKM_SHA384_HMAC,           "SHA384-HMAC",           REMOTE_ALG_HMAC,          REMOTE_HASH_SHA384,   false, REMOTE_KEY_GENERIC, SIGNS,  NULL },
-    { CKM_SHA512_HMAC,           "SHA512-HMAC",           REMOTE_ALG_HMAC,          REMOTE_HASH_SHA512,   false, REMOTE_KEY_GENERIC, SIGNS,  NULL },
-    { CKM_SHA3_224_HMAC,         "SHA3-224-HMAC",         REMOTE_ALG_HMAC,          REMOTE_HASH_SHA3_224, false, REMOTE_KEY_GENERIC, SIGNS,  NULL },
-    { CKM_SHA3_256_HMAC,         "SHA3-256-HMAC",         REMOTE_ALG_HMAC,          REMOTE_HASH_SHA3_256, false, REMOTE_KEY_GENERIC, SIGNS,  NULL },
-    { CKM_SHA3_384_HMAC,         "SHA3-384-HMAC",         REMOTE_ALG_HMAC,          REMOTE_HASH_SHA3_384, false, REMOTE_KEY_GENERIC, SIGNS,  NULL },
-    { CKM_SHA3_512_HMAC,         "SHA3-512-HMAC",         REMOTE_ALG_HMAC,          REMOTE_HASH_SHA3_512, false, REMOTE_KEY_GENERIC, SIGNS,  NULL },
+    /* ckm                          name                       alg                           hash                  here   key                  uses            served           read */
+    { CKM_RSA_PKCS,                "RSA-PKCS",                REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
+    { CKM_SHA1_RSA_PKCS,           "SHA1-RSA-PKCS",           REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA1,     true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
+    { CKM_SHA224_RSA_PKCS,         "SHA224-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA224,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
+    { CKM_SHA256_RSA_PKCS,         "SHA256-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA256,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
+    { CKM_SHA384_RSA_PKCS,         "SHA384-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA384,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
+    { CKM_SHA512_RSA_PKCS,         "SHA512-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA512,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
+    { CKM_SHA3_224_RSA_PKCS,       "SHA3-224-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
+    { CKM_SHA3_256_RSA_PKCS,       "SHA3-256-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
+    { CKM_SHA3_384_RSA_PKCS,       "SHA3-384-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
+    { CKM_SHA3_512_RSA_PKCS,       "SHA3-512-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
+    { CKM_RSA_PKCS_PSS,            "RSA-PKCS-PSS",            REMOTE_ALG_RSA_PSS,           REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
+    { CKM_SHA1_RSA_PKCS_PSS,       "SHA1-RSA-PKCS-PSS",       REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA1,     true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
+    { CKM_SHA224_RSA_PKCS_PSS,     "SHA224-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA224,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
+    { CKM_SHA256_RSA_PKCS_PSS,     "SHA256-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA256,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
+    { CKM_SHA384_RSA_PKCS_PSS,     "SHA384-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA384,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
+    { CKM_SHA512_RSA_PKCS_PSS,     "SHA512-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA512,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
+    { CKM_SHA3_224_RSA_PKCS_PSS,   "SHA3-224-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
+    { CKM_SHA3_256_RSA_PKCS_PSS,   "SHA3-256-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
+    { CKM_SHA3_384_RSA_PKCS_PSS,   "SHA3-384-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
+    { CKM_SHA3_512_RSA_PKCS_PSS,   "SHA3-512-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
+    { CKM_ECDSA,                   "ECDSA",                   REMOTE_ALG_ECDSA,             REMOTE_HASH_NONE,     false, REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
+    { CKM_ECDSA_SHA1,              "ECDSA-SHA1",              REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA1,     true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
+    { CKM_ECDSA_SHA224,            "ECDSA-SHA224",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA224,   true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
+    { CKM_ECDSA_SHA256,            "ECDSA-SHA256",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA256,   true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
+    { CKM_ECDSA_SHA384,            "ECDSA-SHA384",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA384,   true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
+    { CKM_ECDSA_SHA512,            "ECDSA-SHA512",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA512,   true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
+    { CKM_ECDSA_SHA3_224,          "ECDSA-SHA3-224",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
+    { CKM_ECDSA_SHA3_256,          "ECDSA-SHA3-256",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
+    { CKM_ECDSA_SHA3_384,          "ECDSA-SHA3-384",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
+    { CKM_ECDSA_SHA3_512,          "ECDSA-SHA3-512",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
+    { CKM_EDDSA,                   "EDDSA",                   REMOTE_ALG_EDDSA,             REMOTE_HASH_NONE,     false, REMOTE_KEY_ED25519,  SIGNS,          THERE,           read_eddsa },
+    { CKM_RSA_PKCS,                "RSA-PKCS",                REMOTE_ALG_RSA_PKCS1_ENC,     REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      CRYPTS | WRAPS, THERE,           NULL },
+    { CKM_RSA_PKCS_OAEP,           "RSA-PKCS-OAEP",           REMOTE_ALG_RSA_OAEP,          REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      CRYPTS | WRAPS, THERE,           read_oaep },
+    { CKM_SHA_1_HMAC,              "SHA-1-HMAC",              REMOTE_ALG_HMAC,              REMOTE_HASH_SHA1,     false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
+    { CKM_SHA224_HMAC,             "SHA224-HMAC",             REMOTE_ALG_HMAC,              REMOTE_HASH_SHA224,   false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
+    { CKM_SHA256_HMAC,             "SHA256-HMAC",             REMOTE_ALG_HMAC,              REMOTE_HASH_SHA256,   false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
+    { CKM_SHA384_HMAC,             "SHA384-HMAC",             REMOTE_ALG_HMAC,              REMOTE_HASH_SHA384,   false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
+    { CKM_SHA512_HMAC,             "SHA512-HMAC",             REMOTE_ALG_HMAC,              REMOTE_HASH_SHA512,   false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
+    { CKM_SHA3_224_HMAC,           "SHA3-224-HMAC",           REMOTE_ALG_HMAC,              REMOTE_HASH_SHA3_224, false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
+    { CKM_SHA3_256_HMAC,           "SHA3-256-HMAC",           REMOTE_ALG_HMAC,              REMOTE_HASH_SHA3_256, false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
+    { CKM_SHA3_384_HMAC,           "SHA3-384-HMAC",           REMOTE_ALG_HMAC,              REMOTE_HASH_SHA3_384, false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
+    { CKM_SHA3_512_HMAC,           "SHA3-512-HMAC",           REMOTE_ALG_HMAC,              REMOTE_HASH_SHA3_512, false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
+    { CKM_SHA_1_HMAC_GENERAL,      "SHA-1-HMAC-GENERAL",      REMOTE_ALG_HMAC,              REMOTE_HASH_SHA1,     false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
+    { CKM_SHA224_HMAC_GENERAL,     "SHA224-HMAC-GENERAL",     REMOTE_ALG_HMAC,              REMOTE_HASH_SHA224,   false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
+    { CKM_SHA256_HMAC_GENERAL,     "SHA256-HMAC-GENERAL",     REMOTE_ALG_HMAC,              REMOTE_HASH_SHA256,   false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
+    { CKM_SHA384_HMAC_GENERAL,     "SHA384-HMAC-GENERAL",     REMOTE_ALG_HMAC,              REMOTE_HASH_SHA384,   false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
+    { CKM_SHA512_HMAC_GENERAL,     "SHA512-HMAC-GENERAL",     REMOTE_ALG_HMAC,              REMOTE_HASH_SHA512,   false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
+    { CKM_SHA3_224_HMAC_GENERAL,   "SHA3-224-HMAC-GENERAL",   REMOTE_ALG_HMAC,              REMOTE_HASH_SHA3_224, false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
+    { CKM_SHA3_256_HMAC_GENERAL,   "SHA3-256-HMAC-GENERAL",   REMOTE_ALG_HMAC,              REMOTE_HASH_SHA3_256, false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
+    { CKM_SHA3_384_HMAC_GENERAL,   "SHA3-384-HMAC-GENERAL",   REMOTE_ALG_HMAC,              REMOTE_HASH_SHA3_384, false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
+    { CKM_SHA3_512_HMAC_GENERAL,   "SHA3-512-HMAC-GENERAL",   REMOTE_ALG_HMAC,              REMOTE_HASH_SHA3_512, false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
+    { CKM_AES_ECB,                 "AES-ECB",                 REMOTE_ALG_AES_ECB,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS,         HERE,            NULL },
+    { CKM_AES_CBC,                 "AES-CBC",                 REMOTE_ALG_AES_CBC,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS,         HERE,            read_block_iv },
+    { CKM_AES_CBC_PAD,             "AES-CBC-PAD",             REMOTE_ALG_AES_CBC_PAD,       REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS | WRAPS, HERE,            read_block_iv },
+    { CKM_AES_CTR,                 "AES-CTR",                 REMOTE_ALG_AES_CTR,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS,         HERE,            read_ctr },
+    { CKM_AES_GCM,                 "AES-GCM",                 REMOTE_ALG_AES_GCM,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS,         BOTH | MESSAGES, read_gcm },
+    { CKM_AES_KEY_WRAP,            "AES-KEY-WRAP",            REMOTE_ALG_AES_KEY_WRAP,      REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS | WRAPS, HERE,            read_wrap_iv },
+    { CKM_AES_KEY_WRAP_KWP,        "AES-KEY-WRAP-KWP",        REMOTE_ALG_AES_KEY_WRAP_KWP,  REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS | WRAPS, HERE,            read_wrap_iv },
+    { CKM_CHACHA20_POLY1305,       "CHACHA20-POLY1305",       REMOTE_ALG_CHACHA20_POLY1305, REMOTE_HASH_NONE,     false, REMOTE_KEY_CHACHA20, CRYPTS,         HERE,            read_chacha20 },
+    { CKM_HSMBRIDGE_AEAD,          "HSMBRIDGE-AEAD",          REMOTE_ALG_AEAD,              REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS | WRAPS, THERE,           read_associated },
+    { CKM_HSMBRIDGE_AEAD,          "HSMBRIDGE-AEAD",          REMOTE_ALG_AEAD,              REMOTE_HASH_NONE,     false, REMOTE_KEY_CHACHA20, CRYPTS | WRAPS, THERE,           read_associated },
+    { CKM_AES_KEY_GEN,             "AES-KEY-GEN",             REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      MAKES,          BOTH,            NULL },
+    { CKM_CHACHA20_KEY_GEN,        "CHACHA20-KEY-GEN",        REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_CHACHA20, MAKES,          BOTH,            NULL },
+    { CKM_GENERIC_SECRET_KEY_GEN,  "GENERIC-SECRET-KEY-GEN",  REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_GENERIC,  MAKES,          BOTH,            NULL },
+    { CKM_RSA_PKCS_KEY_PAIR_GEN,   "RSA-PKCS-KEY-PAIR-GEN",   REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      MAKES,          THERE,           NULL },
+    { CKM_EC_KEY_PAIR_GEN,         "EC-KEY-PAIR-GEN",         REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_EC,       MAKES,          THERE,           NULL },
+    { CKM_EC_EDWARDS_KEY_PAIR_GEN, "EC-EDWARDS-KEY-PAIR-GEN", REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_ED25519,  MAKES,          THERE,           NULL },
+    { CKM_HSMBRIDGE_DATA_KEY,      "HSMBRIDGE-DATA-KEY",      REMOTE_ALG_DATA_KEY,          REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      MAKES,          THERE,           read_data_key },
+    { CKM_HSMBRIDGE_DATA_KEY,      "HSMBRIDGE-DATA-KEY",      REMOTE_ALG_DATA_KEY,          REMOTE_HASH_NONE,     false, REMOTE_KEY_CHACHA20, MAKES,          THERE,           read_data_key },
 };
 /* clang-format on */
 const size_t remote_mechanism_count = ARRAY_SIZE(remote_mechanisms);

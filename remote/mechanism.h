@@ -55,25 +55,48 @@ enum remote_alg {
     REMOTE_ALG_AES_GCM, /* result and input nonce(12) || ciphertext || tag(16) */
     REMOTE_ALG_AEAD,    /* the service's own sealed bytes */
     REMOTE_ALG_HMAC,    /* the message */
+    /* of session keys only, by libcrypto */
+    REMOTE_ALG_AES_ECB,
+    REMOTE_ALG_AES_CBC,
+    REMOTE_ALG_AES_CBC_PAD,
+    REMOTE_ALG_AES_CTR,
+    REMOTE_ALG_CHACHA20_POLY1305,
+    REMOTE_ALG_AES_KEY_WRAP,
+    REMOTE_ALG_AES_KEY_WRAP_KWP,
+    /* of none yet */
+    REMOTE_ALG_KEY_GEN,
+    REMOTE_ALG_DATA_KEY,
     REMOTE_ALG_COUNT
 };
 
-/* How one operation is to be done. Plain data; the slice is borrowed. */
+/* How one operation is to be done. Plain data; the slices are borrowed. */
 struct remote_params {
     enum remote_alg alg;
     enum remote_hash hash;     /* of the digest handed over, of OAEP, of HMAC */
     enum remote_hash mgf_hash; /* PSS, OAEP */
     size_t salt_len;           /* PSS, bytes */
     struct remote_slice aad;   /* AEAD associated data, OAEP label */
+    struct remote_slice iv;    /* AES modes, ChaCha20-Poly1305: what the caller chose */
+    size_t tag_len;            /* bytes of an AEAD's tag; HMAC: of what is kept, 0: all */
+    unsigned counter_bits;     /* AES-CTR */
 };
 
-enum remote_use { /* what a key may be used for; bits */
-                  REMOTE_USE_SIGN = 1u << 0,
-                  REMOTE_USE_VERIFY = 1u << 1,
-                  REMOTE_USE_ENCRYPT = 1u << 2,
-                  REMOTE_USE_DECRYPT = 1u << 3,
-                  REMOTE_USE_WRAP = 1u << 4,
-                  REMOTE_USE_UNWRAP = 1u << 5
+/* what a key may be used for; bits */
+enum remote_use {
+    REMOTE_USE_SIGN = 1u << 0,
+    REMOTE_USE_VERIFY = 1u << 1,
+    REMOTE_USE_ENCRYPT = 1u << 2,
+    REMOTE_USE_DECRYPT = 1u << 3,
+    REMOTE_USE_WRAP = 1u << 4,
+    REMOTE_USE_UNWRAP = 1u << 5,
+    REMOTE_USE_GENERATE = 1u << 6 /* of mechanisms: makes such a key */
+};
+
+/* who serves a mechanism, and in which functions; bits */
+enum remote_served {
+    REMOTE_SERVED_THERE = 1u << 0,    /* with keys of the service, where it can */
+    REMOTE_SERVED_HERE = 1u << 1,     /* with session keys, whatever the service is */
+    REMOTE_SERVED_MESSAGES = 1u << 2, /* by message-based functions too */
 };
 
 struct remote_mechanism {
@@ -83,7 +106,8 @@ struct remote_mechanism {
     enum remote_hash hash; /* fixed by the mechanism; NONE: raw, or the parameter says */
     bool hash_here;        /* the caller hands the message, we digest it */
     enum remote_key_type key;
-    unsigned uses; /* REMOTE_USE_* */
+    unsigned uses;   /* REMOTE_USE_* */
+    unsigned served; /* REMOTE_SERVED_* */
     /* Reads CK_MECHANISM's parameter into params; NULL: there must be none. */
     enum remote_rc (*read)(const struct remote_mechanism *row, const void *parameter, size_t len,
                            struct remote_params *params, struct remote_error *err);
@@ -103,7 +127,7 @@ const struct remote_mechanism *remote_mechanism_find(CK_MECHANISM_TYPE ckm,
 const struct remote_mechanism *remote_mechanism_by_name(const char *name);
 /*
  * Turns a mechanism and its parameter into params. REMOTE_E_PARAM: a wrong, missing or surplus
- * parameter. params->aad points into the parameter.
+ * parameter. params->aad and iv point into what the parameter holds.
  */
 enum remote_rc remote_mechanism_params(const struct remote_mechanism *row, const void *parameter,
                                        size_t len, struct remote_params *params,

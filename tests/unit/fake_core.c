@@ -10,7 +10,10 @@
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
-#define KEYS_MAX 8
+#define KEYS_MAX 32
+#define NONCE 12
+#define TAG 16
+#define SEALED "fake:" /* before the service's own ciphertexts, in base64 */
 
 struct fake_key {
     struct remote_key *key;
@@ -76,7 +79,8 @@ static void keys_make(void)
     struct fake_key *mac;
 
     key_add(&web, "rsa", 1, EVP_PKEY_Q_keygen(remote_libctx(), NULL, "RSA", (size_t)2048))
-        ->key->uses |= REMOTE_USE_ENCRYPT | REMOTE_USE_DECRYPT;
+        ->key->uses |=
+        REMOTE_USE_ENCRYPT | REMOTE_USE_DECRYPT | REMOTE_USE_WRAP | REMOTE_USE_UNWRAP;
     key_add(&web, "ec", 2, EVP_PKEY_Q_keygen(remote_libctx(), NULL, "EC", "P-256"));
     key_add(&web, "ec", 1, EVP_PKEY_Q_keygen(remote_libctx(), NULL, "EC", "P-256"))->key->latest =
         false;
@@ -86,6 +90,12 @@ static void keys_make(void)
     mac->key->type = REMOTE_KEY_GENERIC;
     mac->key->bits = 256;
     mac->key->uses = REMOTE_USE_SIGN | REMOTE_USE_VERIFY;
+    assert_int_equal(remote_local_set_secret_id(mac->key, "web", NULL), REMOTE_OK);
+    mac = key_add(&web, "box", 1, NULL);
+    memset(mac->mac, 0x42, sizeof(mac->mac));
+    mac->key->type = REMOTE_KEY_AES;
+    mac->key->bits = 256;
+    mac->key->uses = REMOTE_USE_ENCRYPT | REMOTE_USE_DECRYPT | REMOTE_USE_WRAP | REMOTE_USE_UNWRAP;
     assert_int_equal(remote_local_set_secret_id(mac->key, "web", NULL), REMOTE_OK);
     key_add(&pin, "hidden", 1, EVP_PKEY_Q_keygen(remote_libctx(), NULL, "EC", "P-384"));
 }
@@ -178,6 +188,7 @@ int fake_core_start(void **state)
 {
     (void)state;
     memset(&fake, 0, sizeof(fake));
+    fake.allow = REMOTE_ALLOW_GENERATE | REMOTE_ALLOW_IMPORT | REMOTE_ALLOW_DESTROY;
     web.random = true;
     assert_int_equal(C_Initialize(NULL), CKR_OK);
     return 0;
@@ -296,10 +307,22 @@ bool remote_slot_has_random(const struct remote_slot *slot)
     return slot->random;
 }
 
+bool remote_slot_allows(const struct remote_slot *slot, enum remote_allow what)
+{
+    return slot->writable && (fake.allow & (unsigned)what) != 0;
+}
+
 /* Everything but SHA-1, so that a mechanism exists which the slot cannot do. */
 bool remote_slot_can(const struct remote_slot *slot, const struct remote_mechanism *row)
 {
-    return !slot->broken && row->hash != REMOTE_HASH_SHA1;
+    return !slot->broken && row->hash != REMOTE_HASH_SHA1 && (row->served & REMOTE_SERVED_THERE) &&
+           (row->alg != REMOTE_ALG_KEY_GEN || remote_slot_allows(slot, REMOTE_ALLOW_GENERATE));
+}
+
+/* Policy forbids CTR. */
+bool remote_slot_can_here(const struct remote_slot *slot, const struct remote_mechanism *row)
+{
+    return !slot->broken && (row->served & REMOTE_SERVED_HERE) && row->ckm != CKM_AES_CTR;
 }
 
 void remote_slot_key_sizes(const struct remote_slot *slot, enum remote_key_type type,
@@ -454,6 +477,16 @@ void remote_key_list_clear(struct remote_key_list *list)
     memset(list, 0, sizeof(*list));
 }
 
+size_t remote_key_sealed_max(const struct remote_key *key, const struct remote_params *params,
+                             size_t len)
+{
+    if (key->type == REMOTE_KEY_RSA)
+        return key->bits / 8;
+    if (params->alg == REMOTE_ALG_AES_GCM)
+        return len + NONCE + TAG;
+    return sizeof(SEALED) - 1 + (len + NONCE + TAG + 2) / 3 * 4;
+}
+
 size_t remote_key_output_size(const struct remote_key *key, const struct remote_params *params)
 {
     if (key->type == REMOTE_KEY_GENERIC)
@@ -592,10 +625,78 @@ enum remote_rc remote_key_verify(struct remote_key *key, const struct remote_par
                : REMOTE_FAIL(err, REMOTE_E_DATA, "the MAC is wrong");
 }
 
+/* nonce || ciphertext || tag with the key's own bytes, in either direction. */
+static enum remote_rc run_gcm(const struct remote_key *key, const struct remote_params *params,
+                              struct remote_slice nonce, struct remote_slice in, bool encrypt,
+                              struct remote_buf *out, struct remote_error *err)
+{
+    const struct remote_cipher_params gcm = {
+        .cipher = REMOTE_CIPHER_AES_GCM, .iv = nonce, .aad = params->aad, .tag_len = TAG
+    };
+    struct remote_cipher_run run = { 0 };
+    struct remote_secret_key *secret = NULL;
+    enum remote_rc rc;
+
+    assert_int_equal(remote_secret_key_new(REMOTE_KEY_AES, remote_slice(own_key(key)->mac, 32),
+                                           &secret, NULL),
+                     REMOTE_OK);
+    assert_int_equal(remote_cipher_init(&run, secret, &gcm, encrypt, NULL), REMOTE_OK);
+    rc = remote_cipher_update(&run, in, out, err);
+    if (rc == REMOTE_OK)
+        rc = remote_cipher_final(&run, out, err);
+    remote_cipher_clear(&run);
+    remote_secret_key_unref(secret);
+    return rc;
+}
+
+static enum remote_rc seal(struct remote_key *key, const struct remote_params *params,
+                           struct remote_slice plain, struct remote_buf *ret_out,
+                           struct remote_error *err)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf sealed = { 0 };
+    unsigned char nonce[NONCE];
+
+    REMOTE_TRY(request(err));
+    REMOTE_TRY(remote_local_random(nonce, sizeof(nonce), err));
+    remote_buf_append(&sealed, nonce, sizeof(nonce));
+    REMOTE_TRY(run_gcm(key, params, remote_slice(nonce, NONCE), plain, true, &sealed, err));
+    if (params->alg == REMOTE_ALG_AES_GCM) {
+        remote_buf_append(ret_out, sealed.data, sealed.len);
+    } else {
+        remote_buf_append_str(ret_out, SEALED);
+        remote_base64_append(ret_out, remote_buf_slice(&sealed));
+    }
+    return REMOTE_OK;
+}
+
+static enum remote_rc unseal(struct remote_key *key, const struct remote_params *params,
+                             struct remote_slice in, struct remote_buf *ret_plain,
+                             struct remote_error *err)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf sealed = { 0 };
+    const size_t prefix = sizeof(SEALED) - 1;
+
+    REMOTE_TRY(request(err));
+    if (params->alg == REMOTE_ALG_AES_GCM)
+        remote_buf_append(&sealed, in.data, in.len);
+    else if (in.len < prefix || memcmp(in.data, SEALED, prefix) != 0 ||
+             !remote_base64_decode(remote_slice(in.data + prefix, in.len - prefix), &sealed))
+        return REMOTE_FAIL(err, REMOTE_E_DATA, "not sealed by the fake");
+    if (sealed.len < NONCE + TAG)
+        return REMOTE_FAIL(err, REMOTE_E_DATA, "too short");
+    if (run_gcm(key, params, remote_slice(sealed.data, NONCE),
+                remote_slice(sealed.data + NONCE, sealed.len - NONCE), false, ret_plain,
+                NULL) != REMOTE_OK)
+        return REMOTE_FAIL(err, REMOTE_E_DATA, "does not open");
+    return REMOTE_OK;
+}
+
 enum remote_rc remote_key_encrypt(struct remote_key *key, const struct remote_params *params,
                                   struct remote_slice plain, struct remote_buf *ret_out,
                                   struct remote_error *err)
 {
+    if (key->type == REMOTE_KEY_AES)
+        return seal(key, params, plain, ret_out, err);
     return remote_local_encrypt(key, params, plain, ret_out, err);
 }
 
@@ -607,6 +708,8 @@ enum remote_rc remote_key_decrypt(struct remote_key *key, const struct remote_pa
     size_t len = 512;
     int ok;
 
+    if (key->type == REMOTE_KEY_AES)
+        return unseal(key, params, sealed, ret_plain, err);
     if (sealed.len != key->bits / 8)
         return REMOTE_FAIL(err, REMOTE_E_LENGTH, "ciphertext of the wrong length");
     REMOTE_TRY(request(err));
@@ -619,4 +722,118 @@ enum remote_rc remote_key_decrypt(struct remote_key *key, const struct remote_pa
         return REMOTE_FAIL(err, REMOTE_E_DATA, "does not open");
     ret_plain->len = len;
     return REMOTE_OK;
+}
+
+/* ---- lifecycle.h ---- */
+
+static struct remote_key *find_key(const struct remote_slot *slot, const char *name)
+{
+    for (size_t i = 0; i < slot->key_count; i++)
+        if (strcmp(slot->keys[i].key->name, name) == 0)
+            return slot->keys[i].key;
+    return NULL;
+}
+
+static EVP_PKEY *pair_new(const struct remote_key_spec *spec)
+{
+    if (spec->type == REMOTE_KEY_RSA)
+        return EVP_PKEY_Q_keygen(remote_libctx(), NULL, "RSA", (size_t)spec->bits);
+    if (spec->type == REMOTE_KEY_EC)
+        return EVP_PKEY_Q_keygen(remote_libctx(), NULL, "EC",
+                                 spec->curve == NID_secp384r1 ? "P-384" : "P-256");
+    return EVP_PKEY_Q_keygen(remote_libctx(), NULL, "ED25519");
+}
+
+static enum remote_rc key_made(struct remote_slot *slot, const char *name,
+                               const struct remote_key_spec *spec, EVP_PKEY *secret,
+                               struct remote_slice bytes, struct remote_key **ret)
+{
+    struct fake_key *entry = key_add(slot, name, 1, secret);
+
+    if (!secret) {
+        memcpy(entry->mac, bytes.data, bytes.len < 32 ? bytes.len : 32);
+        entry->key->type = spec->type;
+        entry->key->bits = spec->bits;
+        entry->key->uses =
+            spec->type == REMOTE_KEY_GENERIC
+                ? REMOTE_USE_SIGN | REMOTE_USE_VERIFY
+                : REMOTE_USE_ENCRYPT | REMOTE_USE_DECRYPT | REMOTE_USE_WRAP | REMOTE_USE_UNWRAP;
+        assert_int_equal(remote_local_set_secret_id(entry->key, slot->name, NULL), REMOTE_OK);
+    }
+    *ret = remote_key_ref(entry->key);
+    return REMOTE_OK;
+}
+
+static enum remote_rc check_new(const struct remote_slot *slot, const char *name,
+                                struct remote_error *err)
+{
+    REMOTE_TRY(request(err));
+    return find_key(slot, name) ? REMOTE_FAIL(err, REMOTE_E_EXISTS, "'%s' is there already", name)
+                                : REMOTE_OK;
+}
+
+enum remote_rc remote_slot_generate(struct remote_slot *slot, const char *name,
+                                    const struct remote_key_spec *spec, struct remote_key **ret,
+                                    struct remote_error *err)
+{
+    static const unsigned char bytes[32] = { 1 };
+    bool symmetric = remote_key_type_symmetric(spec->type);
+
+    if (spec->type == REMOTE_KEY_RSA && spec->bits < 2048)
+        return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED, "no keys of %u bits", spec->bits);
+    REMOTE_TRY(check_new(slot, name, err));
+    return key_made(slot, name, spec, symmetric ? NULL : pair_new(spec),
+                    remote_slice(bytes, sizeof(bytes)), ret);
+}
+
+enum remote_rc remote_slot_import(struct remote_slot *slot, const char *name,
+                                  const struct remote_key_spec *spec, struct remote_slice material,
+                                  struct remote_key **ret, struct remote_error *err)
+{
+    const unsigned char *at = material.data;
+    EVP_PKEY *secret = NULL;
+
+    REMOTE_TRY(check_new(slot, name, err));
+    if (!remote_key_type_symmetric(spec->type)) {
+        secret = d2i_AutoPrivateKey_ex(NULL, &at, (long)material.len, remote_libctx(), NULL);
+        if (!secret)
+            return REMOTE_FAIL(err, REMOTE_E_DATA, "not PKCS#8");
+        assert_int_equal(EVP_PKEY_get_bits(secret), spec->bits);
+    }
+    return key_made(slot, name, spec, secret, material, ret);
+}
+
+enum remote_rc remote_slot_rotate(struct remote_slot *slot, const char *name,
+                                  struct remote_key **ret, struct remote_error *err)
+{
+    (void)slot, (void)name, (void)ret;
+    return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED, "PKCS#11 has no rotation");
+}
+
+enum remote_rc remote_slot_destroy(struct remote_slot *slot, const char *name,
+                                   struct remote_error *err)
+{
+    REMOTE_TRY(request(err));
+    for (size_t i = 0; i < slot->key_count; i++) {
+        if (strcmp(slot->keys[i].key->name, name) != 0)
+            continue;
+        EVP_PKEY_free(slot->keys[i].secret);
+        remote_key_unref(slot->keys[i].key);
+        slot->keys[i] = slot->keys[--slot->key_count];
+        return REMOTE_OK;
+    }
+    return REMOTE_FAIL(err, REMOTE_E_NOT_FOUND, "no key '%s'", name);
+}
+
+enum remote_rc remote_key_data_key(struct remote_key *key, size_t len,
+                                   struct remote_secret *ret_clear, struct remote_buf *ret_sealed,
+                                   struct remote_error *err)
+{
+    static const struct remote_params aead = { .alg = REMOTE_ALG_AEAD };
+
+    if (len != 16 && len != 32)
+        return REMOTE_FAIL(err, REMOTE_E_LENGTH, "no data keys of %zu bytes", len);
+    REMOTE_TRY(remote_secret_set(ret_clear, NULL, len, err));
+    REMOTE_TRY(remote_local_random(ret_clear->data, len, err));
+    return seal(key, &aead, remote_secret_slice(ret_clear), ret_sealed, err);
 }

@@ -5,9 +5,9 @@
  * or calls back when a test says so. Linked instead of the core's own slot and key files.
  *
  *   slot 0 "web":    no PIN, random, read-only; certificates of "ec" (with its issuer)
- *                    keys rsa, ec (version 2; version 1 shows as ec@v1), ed, mac
- *   slot 1 "pin":    PIN "1234", no random, writable; key hidden (EC) and its certificate
- *   slot 2 "broken": configuration error
+ *                    keys rsa, ec (version 2; version 1 shows as ec@v1), ed, mac, box (AES)
+ *   slot 1 "pin":    PIN "1234", no random, writable as far as fake.allow says; key hidden (EC) and
+ * its certificate slot 2 "broken": configuration error
  */
 #ifndef FAKE_CORE_H
 #define FAKE_CORE_H
@@ -29,6 +29,7 @@ struct fake {
     char *named;         /* what remote_core_open() was given */
     enum remote_rc fail; /* what requests answer, REMOTE_OK: their result */
     int http_status;
+    unsigned allow;            /* of the writable slot: enum remote_allow */
     void (*during)(void *arg); /* called in the middle of a request */
     void *during_arg;
 };

@@ -930,9 +930,20 @@ static void test_batches_are_for_cheap_algorithms(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_sealed_max_covers_any_version_and_is_close(void **state)
+{
+    const size_t base64_of_60 = 80; /* 32 bytes with nonce and tag */
+
+    (void)state;
+    assert_true(remote_backend_find("vault")->sealed_max(NULL, 32) >=
+                strlen("vault:v4294967295:") + base64_of_60);
+    assert_true(remote_backend_find("vault")->sealed_max(NULL, 32) < base64_of_60 + 32);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sealed_max_covers_any_version_and_is_close),
         TEST(test_headers_carry_token_and_namespace),
         TEST(test_path_has_mount_and_name_percent_encoded),
         TEST(test_name_of_dots_is_no_key),

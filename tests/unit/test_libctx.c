@@ -124,6 +124,46 @@ static void test_enter_within_the_guard_is_refused_with_one_log_line(void **stat
     rmdir(dir);
 }
 
+static void test_suspend_gives_the_hosts_context_until_resume(void **state)
+{
+    OSSL_LIB_CTX *own = OSSL_LIB_CTX_new();
+    OSSL_LIB_CTX *before = OSSL_LIB_CTX_set0_default(own);
+    struct remote_guard guard = { 0 }, inner = { 0 };
+    struct remote_guard_pause pause;
+
+    (void)state;
+    ERR_raise(ERR_LIB_EVP, EVP_R_BAD_DECRYPT); /* the host's */
+    assert_int_equal(remote_guard_enter(&guard, NULL), REMOTE_OK);
+    remote_guard_suspend(&pause);
+    assert_ptr_equal(OSSL_LIB_CTX_set0_default(NULL), own);
+    assert_int_equal(ERR_peek_error(), 0);
+    assert_int_equal(remote_guard_enter(&inner, NULL), REMOTE_E_USAGE); /* still inside */
+    assert_ptr_equal(OSSL_LIB_CTX_set0_default(NULL), own);
+    ERR_raise(ERR_LIB_EVP, EVP_R_INVALID_KEY); /* the other code's */
+    remote_guard_resume(&pause);
+    assert_int_equal(ERR_peek_error(), 0);
+    assert_ptr_equal(OSSL_LIB_CTX_set0_default(NULL), remote_libctx());
+    remote_guard_leave(&guard);
+    assert_int_equal(ERR_GET_REASON(ERR_get_error()), EVP_R_BAD_DECRYPT);
+    assert_int_equal(ERR_peek_error(), 0);
+    assert_ptr_equal(OSSL_LIB_CTX_set0_default(before), own);
+    OSSL_LIB_CTX_free(own);
+}
+
+static void test_suspend_outside_the_guard_changes_nothing(void **state)
+{
+    OSSL_LIB_CTX *host = OSSL_LIB_CTX_set0_default(NULL);
+    struct remote_guard_pause pause;
+
+    (void)state;
+    ERR_raise(ERR_LIB_EVP, EVP_R_BAD_DECRYPT);
+    remote_guard_suspend(&pause);
+    assert_ptr_equal(OSSL_LIB_CTX_set0_default(NULL), host);
+    remote_guard_resume(&pause);
+    assert_ptr_equal(OSSL_LIB_CTX_set0_default(NULL), host);
+    assert_int_equal(ERR_GET_REASON(ERR_get_error()), EVP_R_BAD_DECRYPT);
+}
+
 static void test_crypto_fail_adds_the_reason_and_empties_the_queue(void **state)
 {
     CLEANUP(remote_guard_leave) struct remote_guard guard = { 0 };
@@ -313,6 +353,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_host_config_of_an_unknown_property_does_not_reach_us),
         cmocka_unit_test(test_host_config_still_serves_the_host),
         cmocka_unit_test(test_enter_loads_the_host_config_before_the_guard_stands),
+        /* behind the test of the one log line, since it leads back in as well */
+        cmocka_unit_test(test_suspend_gives_the_hosts_context_until_resume),
+        cmocka_unit_test(test_suspend_outside_the_guard_changes_nothing),
     };
 
     if (argc > 1 && strcmp(argv[1], "crypto") == 0)

@@ -20,7 +20,7 @@ static void test_digestinfo_is_taken_apart_with_and_without_null(void **state)
     assert_int_equal(hash, REMOTE_HASH_SHA256);
 }
 
-/* The block that libcrypto pads for each hash is one that we take apart. */
+/* The block that libcrypto pads for each hash is one that we take apart, and put together. */
 static void test_digestinfo_of_every_hash_is_known(void **state)
 {
     struct pair pair;
@@ -32,6 +32,7 @@ static void test_digestinfo_of_every_hash_is_known(void **state)
         EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(remote_libctx(), pair.pkey, NULL);
         CLEANUP(remote_buf_clear) struct remote_buf digest = { 0 };
         CLEANUP(remote_buf_clear) struct remote_buf sig = { 0 };
+        CLEANUP(remote_buf_clear) struct remote_buf again = { 0 };
         enum remote_hash found = REMOTE_HASH_NONE;
         struct remote_slice found_digest;
         unsigned char block[256];
@@ -44,6 +45,8 @@ static void test_digestinfo_of_every_hash_is_known(void **state)
         assert_true(remote_local_digestinfo(remote_slice(block, len), &found, &found_digest));
         assert_int_equal(found, hash);
         assert_true(remote_slice_equal(found_digest, remote_buf_slice(&digest)));
+        remote_local_append_digestinfo(&again, hash, found_digest);
+        assert_true(remote_slice_equal(remote_buf_slice(&again), remote_slice(block, len)));
         EVP_PKEY_CTX_free(ctx);
     }
     pair_clear(&pair);

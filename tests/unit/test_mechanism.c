@@ -9,6 +9,8 @@
 
 #include "mechanism.h"
 
+#include "hsmbridge.h"
+
 static const struct remote_mechanism *find(CK_MECHANISM_TYPE ckm)
 {
     const struct remote_mechanism *row = remote_mechanism_find(ckm, REMOTE_KEY_TYPE_COUNT, 0);
@@ -72,6 +74,7 @@ static void test_rows_are_whole_and_no_two_answer_the_same_question(void **state
         assert_int_not_equal(row->alg, REMOTE_ALG_NONE);
         assert_true(row->key < REMOTE_KEY_TYPE_COUNT);
         assert_int_not_equal(row->uses, 0);
+        assert_int_not_equal(row->served & (REMOTE_SERVED_THERE | REMOTE_SERVED_HERE), 0);
         assert_true(!row->hash_here || row->hash != REMOTE_HASH_NONE);
         for (size_t j = 0; j < i; j++)
             assert_false(remote_mechanisms[j].ckm == row->ckm &&
@@ -217,6 +220,84 @@ static void test_surplus_parameter_is_refused(void **state)
     assert_int_equal(params.hash, REMOTE_HASH_SHA256);
 }
 
+static void read_must(CK_MECHANISM_TYPE ckm, const void *parameter, size_t len,
+                      struct remote_params *ret)
+{
+    assert_int_equal(remote_mechanism_params(find(ckm), parameter, len, ret, NULL), REMOTE_OK);
+}
+
+static void test_gcm_parameter_is_read_in_both_forms(void **state)
+{
+    unsigned char iv[12] = { 1 }, aad[3] = { 2 };
+    CK_GCM_PARAMS whole = { iv, 12, 0, aad, 3, 128 }, bits = { iv, 12, 96, aad, 3, 127 };
+    CK_GCM_PARAMS nowhere = { NULL, 12, 96, aad, 3, 128 }, no_aad = { iv, 12, 96, NULL, 3, 128 };
+    CK_NSS_GCM_PARAMS old = { iv, 12, aad, 3, 96 };
+    struct remote_params params;
+
+    (void)state;
+    read_must(CKM_AES_GCM, &whole, sizeof(whole), &params);
+    assert_ptr_equal(params.iv.data, iv);
+    assert_int_equal(params.iv.len, 12);
+    assert_ptr_equal(params.aad.data, aad);
+    assert_int_equal(params.tag_len, 16);
+    read_must(CKM_AES_GCM, &old, sizeof(old), &params);
+    assert_int_equal(params.aad.len, 3);
+    assert_int_equal(params.tag_len, 12);
+    assert_says(refusal(CKM_AES_GCM, &bits, sizeof(bits)), "127 bits");
+    assert_says(refusal(CKM_AES_GCM, &nowhere, sizeof(nowhere)), "an IV of 12 bytes is not there");
+    assert_says(refusal(CKM_AES_GCM, &no_aad, sizeof(no_aad)), "associated data of 3 bytes");
+    assert_says(refusal(CKM_AES_GCM, NULL, 0), "CK_GCM_PARAMS");
+}
+
+static void test_iv_and_counter_are_read(void **state)
+{
+    unsigned char iv[16] = { 7 };
+    CK_AES_CTR_PARAMS ctr = { 32, { 9 } }, none = { 0, { 9 } }, many = { 129, { 9 } };
+    struct remote_params params;
+
+    (void)state;
+    read_must(CKM_AES_CBC, iv, 16, &params);
+    assert_ptr_equal(params.iv.data, iv);
+    assert_says(refusal(CKM_AES_CBC_PAD, iv, 15), "AES-CBC-PAD: the parameter has 15 bytes");
+    assert_says(refusal(CKM_AES_ECB, iv, 16), "takes no parameter");
+    read_must(CKM_AES_CTR, &ctr, sizeof(ctr), &params);
+    assert_int_equal(params.counter_bits, 32);
+    assert_int_equal(params.iv.len, 16);
+    assert_int_equal(params.iv.data[0], 9);
+    assert_says(refusal(CKM_AES_CTR, &none, sizeof(none)), "ulCounterBits is 0");
+    assert_says(refusal(CKM_AES_CTR, &many, sizeof(many)), "ulCounterBits is 129");
+    read_must(CKM_AES_KEY_WRAP, NULL, 0, &params);
+    assert_int_equal(params.iv.len, 0);
+    read_must(CKM_AES_KEY_WRAP_KWP, iv, 4, &params);
+    assert_int_equal(params.iv.len, 4);
+}
+
+static void test_mac_length_is_read(void **state)
+{
+    CK_MAC_GENERAL_PARAMS ten = 10, none = 0, many = 33;
+    struct remote_params params;
+
+    (void)state;
+    read_must(CKM_SHA256_HMAC_GENERAL, &ten, sizeof(ten), &params);
+    assert_int_equal(params.tag_len, 10);
+    assert_int_equal(params.hash, REMOTE_HASH_SHA256);
+    assert_says(refusal(CKM_SHA256_HMAC_GENERAL, &none, sizeof(none)), "a MAC of 0 bytes");
+    assert_says(refusal(CKM_SHA256_HMAC_GENERAL, &many, sizeof(many)), "1 to 32");
+}
+
+static void test_associated_data_is_the_parameter_of_our_own_mechanism(void **state)
+{
+    struct remote_params params;
+
+    (void)state;
+    read_must(CKM_HSMBRIDGE_AEAD, "aad", 3, &params);
+    assert_int_equal(params.aad.len, 3);
+    read_must(CKM_HSMBRIDGE_AEAD, NULL, 0, &params);
+    assert_int_equal(params.aad.len, 0);
+    assert_says(refusal(CKM_HSMBRIDGE_AEAD, NULL, 3), "is not there");
+    assert_says(refusal(CKM_HSMBRIDGE_DATA_KEY, "x", 1), "CK_HSMBRIDGE_DATA_KEY_PARAMS");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +313,10 @@ int main(void)
         cmocka_unit_test(test_oaep_parameter_that_makes_no_sense_is_refused),
         cmocka_unit_test(test_eddsa_is_plain_ed25519_only),
         cmocka_unit_test(test_surplus_parameter_is_refused),
+        cmocka_unit_test(test_gcm_parameter_is_read_in_both_forms),
+        cmocka_unit_test(test_iv_and_counter_are_read),
+        cmocka_unit_test(test_mac_length_is_read),
+        cmocka_unit_test(test_associated_data_is_the_parameter_of_our_own_mechanism),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

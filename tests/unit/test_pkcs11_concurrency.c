@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Many threads over fewer sessions, each doing what clients do; meant for ThreadSanitizer too. */
 #include <pthread.h>
+#include <unistd.h>
 
 #include "fake_core.h"
 
@@ -62,6 +63,23 @@ static bool own_session(CK_OBJECT_HANDLE key)
            C_CloseSession(session) == CKR_OK;
 }
 
+/* Made in a shared session, seen by all, and perhaps gone with its session by now. */
+static bool session_key_in(CK_SESSION_HANDLE session)
+{
+    static CK_ULONG len = 16;
+    CK_MECHANISM gen = { CKM_AES_KEY_GEN, NULL, 0 };
+    CK_BYTE changed[] = "changed";
+    CK_ATTRIBUTE attributes[] = { { CKA_VALUE_LEN, &len, sizeof(len) } };
+    CK_ATTRIBUTE label = { CKA_LABEL, changed, sizeof(changed) };
+    CK_OBJECT_HANDLE key;
+    CK_RV rv = C_GenerateKey(session, &gen, attributes, 1, &key);
+
+    if (rv != CKR_OK)
+        return rv == CKR_OPERATION_ACTIVE;
+    return expected(C_SetAttributeValue(session, key, &label, 1)) &&
+           expected(C_DestroyObject(session, key));
+}
+
 static void *client(void *arg)
 {
     CK_OBJECT_HANDLE key = *(CK_OBJECT_HANDLE *)arg;
@@ -71,8 +89,8 @@ static void *client(void *arg)
         CK_SESSION_HANDLE session = sessions[(i * 7 + (uintptr_t)pthread_self() / 4096) % SESSIONS];
 
         ok = sign_in(session, key) && find_in(session) && look_at(session, key) &&
-             own_session(key) && expected(C_Login(session, CKU_USER, NULL, 0)) &&
-             expected(C_Logout(session));
+             session_key_in(session) && own_session(key) &&
+             expected(C_Login(session, CKU_USER, NULL, 0)) && expected(C_Logout(session));
     }
     return ok ? arg : NULL;
 }
@@ -99,11 +117,53 @@ static void test_threads_when_they_share_sessions_then_every_answer_is_a_known_o
     assert_int_equal(info.ulSessionCount, SESSIONS);
 }
 
+/* Works until the module is taken away. */
+static void *worker(void *arg)
+{
+    CK_SESSION_HANDLE session;
+    CK_RV rv = C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session);
+
+    for (bool ok = true; ok && rv != CKR_CRYPTOKI_NOT_INITIALIZED;) {
+        static CK_ULONG len = 16;
+        CK_MECHANISM gen = { CKM_AES_KEY_GEN, NULL, 0 }, ecb = { CKM_AES_ECB, NULL, 0 };
+        CK_ATTRIBUTE attributes[] = { { CKA_VALUE_LEN, &len, sizeof(len) } };
+        CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+        CK_BYTE block[16] = { 0 };
+        CK_ULONG out_len = 16;
+
+        rv = C_GenerateKey(session, &gen, attributes, 1, &key);
+        rv = rv ? rv : C_EncryptInit(session, &ecb, key);
+        rv = rv ? rv : C_Encrypt(session, block, 16, block, &out_len);
+        rv = rv ? rv : C_DestroyObject(session, key);
+        ok = rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED;
+    }
+    return rv == CKR_CRYPTOKI_NOT_INITIALIZED ? arg : NULL;
+}
+
+static void test_finalize_when_calls_are_under_way_then_each_ends_in_order(void **state)
+{
+    pthread_t threads[THREADS];
+
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, worker, state), 0);
+    usleep(30000);
+    assert_int_equal(C_Finalize(NULL), CKR_OK);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *result = NULL;
+
+        pthread_join(threads[i], &result);
+        assert_ptr_equal(result, state);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             test_threads_when_they_share_sessions_then_every_answer_is_a_known_one, fake_core_start,
+            fake_core_stop),
+        cmocka_unit_test_setup_teardown(
+            test_finalize_when_calls_are_under_way_then_each_ends_in_order, fake_core_start,
             fake_core_stop),
     };
 

@@ -6,7 +6,7 @@
 #include "fake_core.h"
 #include "pkcs11/error.h"
 
-static char path[] = "/tmp/test_pkcs11_error_XXXXXX";
+static char path[4096];
 
 static void read_log(char *text, size_t size)
 {
@@ -85,12 +85,17 @@ static void test_what_nobody_can_act_on_when_done_then_is_not_logged(void **stat
 
 static int set_up(void **state)
 {
-    int fd = mkstemp(path);
+    const char *dir = getenv("TMPDIR");
+    int fd;
 
     (void)state;
     unsetenv("HSMBRIDGE_LOG");
+    snprintf(path, sizeof(path), "%s/pkcs11-error-XXXXXX", dir ? dir : P_tmpdir);
+    fd = mkstemp(path);
+    if (fd < 0)
+        return -1;
     close(fd);
-    return fd < 0 || remote_log_setup(path, "info", NULL) != REMOTE_OK;
+    return remote_log_setup(path, "info", NULL) == REMOTE_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)

@@ -10,26 +10,26 @@
 static void test_find_when_without_template_then_lists_keys_and_certificates(void **state)
 {
     (void)state;
-    /* three pairs, a secret key, two certificates */
-    assert_int_equal(fake_core_count(fake_core_session(0), NULL, 0), 3 * 2 + 1 + 2);
+    /* three pairs, two secret keys, two certificates */
+    assert_int_equal(fake_core_count(fake_core_session(0), NULL, 0), 3 * 2 + 2 + 2);
     assert_int_equal(fake.requests, 1);
 }
 
 static void test_find_when_paged_then_each_object_once(void **state)
 {
     CK_SESSION_HANDLE session = fake_core_session(0);
-    CK_OBJECT_HANDLE handles[9];
-    CK_ULONG count = 9, all = 0;
+    CK_OBJECT_HANDLE handles[10];
+    CK_ULONG count = 10, all = 0;
 
     (void)state;
     assert_int_equal(C_FindObjectsInit(session, NULL, 0), CKR_OK);
     assert_int_equal(C_FindObjects(session, handles, 4, NULL), CKR_ARGUMENTS_BAD);
     assert_int_equal(C_FindObjects(session, NULL, 4, &count), CKR_ARGUMENTS_BAD);
-    for (; all < 9; all += count) {
-        assert_int_equal(C_FindObjects(session, handles + all, all < 8 ? 4 : 1, &count), CKR_OK);
+    for (; all < 10; all += count) {
+        assert_int_equal(C_FindObjects(session, handles + all, all < 8 ? 4 : 2, &count), CKR_OK);
         assert_int_not_equal(count, 0);
     }
-    for (size_t i = 0; i < 9; i++)
+    for (size_t i = 0; i < 10; i++)
         for (size_t j = 0; j < i; j++)
             assert_int_not_equal(handles[i], handles[j]);
     assert_int_equal(C_FindObjects(session, handles, 4, &count), CKR_OK);
@@ -63,6 +63,22 @@ static void test_find_when_only_certificates_are_asked_for_then_costs_no_request
     assert_int_equal(fake_core_count(session, attributes, 1), 2);
     assert_int_equal(fake_core_count(session, attributes, 2), 1);
     assert_int_equal(fake.requests, 0);
+}
+
+static void test_find_when_a_certificate_is_called_like_its_key_then_that_key_is_read(void **state)
+{
+    CK_OBJECT_CLASS class = CKO_CERTIFICATE;
+    CK_ATTRIBUTE attributes[] = { ATTRIBUTE(CKA_CLASS, class), { CKA_LABEL, "ec", 2 } };
+    CK_ATTRIBUTE nobody[] = { ATTRIBUTE(CKA_CLASS, class), { CKA_LABEL, "none", 4 } };
+    CK_SESSION_HANDLE session = fake_core_session(0);
+
+    (void)state;
+    assert_int_equal(fake_core_count(session, attributes, 2), 1);
+    assert_int_equal(fake.requests, 1);
+    assert_int_equal(fake_core_count(session, attributes, 2), 1);
+    assert_int_equal(fake.requests, 1); /* known by now */
+    assert_int_equal(fake_core_count(session, nobody, 2), 0);
+    assert_int_equal(fake_core_count(fake_core_session(1), attributes, 2), 0); /* no PIN yet */
 }
 
 static void test_find_when_nobody_can_have_it_then_costs_no_request(void **state)
@@ -173,7 +189,7 @@ static void test_find_when_the_service_fails_then_says_so_and_recovers(void **st
     fake.fail = REMOTE_E_RIGHTS;
     assert_int_equal(C_FindObjectsInit(session, NULL, 0), CKR_FUNCTION_REJECTED);
     fake.fail = REMOTE_OK;
-    assert_int_equal(fake_core_count(session, NULL, 0), 9);
+    assert_int_equal(fake_core_count(session, NULL, 0), 10);
 }
 
 static void test_find_when_under_way_then_is_a_snapshot(void **state)
@@ -186,7 +202,7 @@ static void test_find_when_under_way_then_is_a_snapshot(void **state)
     assert_int_equal(C_FindObjectsInit(session, NULL, 0), CKR_OK);
     fake_core_find(other, CKO_PRIVATE_KEY, "ec@v1");
     assert_int_equal(C_FindObjects(session, handles, 20, &count), CKR_OK);
-    assert_int_equal(count, 9);
+    assert_int_equal(count, 10);
 }
 
 int main(void)
@@ -196,6 +212,7 @@ int main(void)
         TEST(test_find_when_paged_then_each_object_once),
         TEST(test_find_when_out_of_order_then_says_so),
         TEST(test_find_when_only_certificates_are_asked_for_then_costs_no_request),
+        TEST(test_find_when_a_certificate_is_called_like_its_key_then_that_key_is_read),
         TEST(test_find_when_nobody_can_have_it_then_costs_no_request),
         TEST(test_find_when_by_label_then_reads_that_key_alone),
         TEST(test_find_when_by_id_then_pairs_key_and_certificate),

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <unistd.h>
+
 #include "fake_core.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_core_start, fake_core_stop)
@@ -56,10 +59,10 @@ static void test_token_when_asked_then_says_what_the_slot_is(void **state)
     /* the first 16 digits of: printf web | sha256sum */
     assert_memory_equal(web.serialNumber, "4b5e57f6eb2f42b9", 16);
     assert_int_equal(web.flags, CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_RNG |
-                                    CKF_WRITE_PROTECTED);
+                                    CKF_WRITE_PROTECTED | CKF_DUAL_CRYPTO_OPERATIONS);
     assert_int_equal(C_GetTokenInfo(1, &pin), CKR_OK);
-    assert_int_equal(pin.flags,
-                     CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_LOGIN_REQUIRED);
+    assert_int_equal(pin.flags, CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED |
+                                    CKF_LOGIN_REQUIRED | CKF_DUAL_CRYPTO_OPERATIONS);
     assert_memory_not_equal(web.serialNumber, pin.serialNumber, 16);
 }
 
@@ -106,14 +109,27 @@ static void test_mechanism_info_when_asked_then_unites_the_rows(void **state)
 
     (void)state;
     assert_int_equal(C_GetMechanismInfo(0, CKM_RSA_PKCS, &info), CKR_OK);
-    assert_int_equal(info.flags, CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT);
+    assert_int_equal(info.flags,
+                     CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP);
     assert_int_equal(info.ulMinKeySize, 2048);
     assert_int_equal(info.ulMaxKeySize, 4096);
     assert_int_equal(C_GetMechanismInfo(0, CKM_ECDSA, &info), CKR_OK);
     assert_int_equal(info.flags,
                      CKF_SIGN | CKF_VERIFY | CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
     assert_int_equal(C_GetMechanismInfo(0, CKM_SHA256_HMAC, &info), CKR_OK);
-    assert_int_equal(info.ulMinKeySize, 32); /* bytes, of secret keys */
+    assert_int_equal(info.ulMinKeySize, 1); /* bytes, of secret keys; session keys may be short */
+    assert_int_equal(info.ulMaxKeySize, 4096);
+    assert_int_equal(C_GetMechanismInfo(0, CKM_AES_GCM, &info), CKR_OK);
+    assert_int_equal(info.flags, CKF_ENCRYPT | CKF_DECRYPT | CKF_MESSAGE_ENCRYPT |
+                                     CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE);
+    assert_int_equal(C_GetMechanismInfo(0, CKM_AES_KEY_GEN, &info), CKR_OK);
+    assert_int_equal(info.flags, CKF_GENERATE);
+    assert_int_equal(info.ulMinKeySize, 16);
+    assert_int_equal(info.ulMaxKeySize, 32);
+    assert_int_equal(C_GetMechanismInfo(0, CKM_AES_CTR, &info), CKR_MECHANISM_INVALID); /* policy */
+    assert_int_equal(C_GetMechanismInfo(0, CKM_EC_KEY_PAIR_GEN, &info), CKR_MECHANISM_INVALID);
+    assert_int_equal(C_GetMechanismInfo(1, CKM_EC_KEY_PAIR_GEN, &info), CKR_OK);
+    assert_true(info.flags & CKF_GENERATE_KEY_PAIR);
     assert_int_equal(C_GetMechanismInfo(0, CKM_SHA1_RSA_PKCS, &info), CKR_MECHANISM_INVALID);
 }
 
@@ -217,13 +233,48 @@ static void test_login_when_not_as_user_then_is_refused(void **state)
     assert_int_equal(fake.requests, 0);
 }
 
-static void test_slot_event_when_waited_for_then_never_blocks(void **state)
+static void *wait_for_event(void *ret)
+{
+    CK_SLOT_ID id;
+
+    *(CK_RV *)ret = C_WaitForSlotEvent(0, &id, NULL);
+    return NULL;
+}
+
+static void test_slot_event_when_waited_for_then_finalize_ends_it(void **state)
+{
+    pthread_t thread;
+    CK_RV rv = CKR_OK;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_event, &rv), 0);
+    usleep(20000); /* in time or too late: the answer is the same */
+    assert_int_equal(C_Finalize(NULL), CKR_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(rv, CKR_CRYPTOKI_NOT_INITIALIZED);
+}
+
+static void test_login_user_when_there_are_no_names_then_is_login(void **state)
+{
+    CK_SESSION_HANDLE session = fake_core_session(1);
+
+    (void)state;
+    assert_int_equal(C_LoginUser(session, CKU_USER, (CK_BYTE *)"1234", 4, (CK_BYTE *)"me", 2),
+                     CKR_ARGUMENTS_BAD);
+    assert_int_equal(C_LoginUser(session, CKU_USER, (CK_BYTE *)"1234", 4, NULL, 2),
+                     CKR_ARGUMENTS_BAD);
+    assert_int_equal(C_LoginUser(session, CKU_USER, (CK_BYTE *)"1234", 4, NULL, 0), CKR_OK);
+    assert_int_equal(C_LoginUser(session, CKU_USER, (CK_BYTE *)"1234", 4, NULL, 0),
+                     CKR_USER_ALREADY_LOGGED_IN);
+    assert_int_equal(C_LoginUser(99, CKU_USER, NULL, 0, NULL, 0), CKR_SESSION_HANDLE_INVALID);
+}
+
+static void test_slot_event_when_not_waited_for_then_there_is_none(void **state)
 {
     CK_SLOT_ID id;
 
     (void)state;
     assert_int_equal(C_WaitForSlotEvent(CKF_DONT_BLOCK, &id, NULL), CKR_NO_EVENT);
-    assert_int_equal(C_WaitForSlotEvent(0, &id, NULL), CKR_FUNCTION_NOT_SUPPORTED);
     assert_int_equal(C_WaitForSlotEvent(CKF_DONT_BLOCK, NULL, NULL), CKR_ARGUMENTS_BAD);
     assert_int_equal(C_WaitForSlotEvent(CKF_DONT_BLOCK, &id, &id), CKR_ARGUMENTS_BAD);
 }
@@ -244,7 +295,9 @@ int main(void)
         TEST(test_login_when_the_last_session_closes_then_ends),
         TEST(test_login_when_finalized_then_the_pin_is_forgotten),
         TEST(test_login_when_not_as_user_then_is_refused),
-        TEST(test_slot_event_when_waited_for_then_never_blocks),
+        TEST(test_slot_event_when_not_waited_for_then_there_is_none),
+        TEST(test_slot_event_when_waited_for_then_finalize_ends_it),
+        TEST(test_login_user_when_there_are_no_names_then_is_login),
     };
 
     return cmocka_run_group_tests(tests, fake_core_make, fake_core_free);

@@ -29,7 +29,7 @@ static void test_slot_without_a_backend_is_broken(void **state)
 {
     (void)state;
     assert_broken("[slot web]\nurl = https://a\n",
-                  "[slot web] backend: missing; use one of: vault");
+                  "[slot web] backend: missing; use one of: ");
 }
 
 static void test_slot_with_an_unknown_backend_is_broken(void **state)
@@ -157,6 +157,23 @@ static void test_mechanisms_of_a_deny_list_are_left_out(void **state)
     assert_true(can("ECDSA-SHA256"));
 }
 
+static bool can_here(const char *mechanism)
+{
+    return remote_slot_can_here(memory_slot(0), remote_mechanism_by_name(mechanism));
+}
+
+static void test_mechanisms_of_session_keys_ask_the_policy_alone(void **state)
+{
+    (void)state;
+    memory_open(SLOT "key_types = rsa\ndeny_mechanisms = AES-CTR\n");
+    assert_true(can_here("AES-CBC"));
+    assert_true(can_here("SHA3-512-HMAC"));
+    assert_false(can_here("AES-CTR"));
+    assert_false(can_here("ECDSA")); /* of no session key */
+    assert_false(can("AES-CBC"));    /* of no service */
+    assert_false(can("AES-KEY-GEN"));
+}
+
 static void test_mechanisms_of_an_allow_list_are_the_only_ones(void **state)
 {
     (void)state;
@@ -279,6 +296,7 @@ int main(void)
         TEST(test_defaults_are_the_documented_ones),
         TEST(test_mechanisms_are_what_the_backend_can),
         TEST(test_mechanisms_of_a_deny_list_are_left_out),
+        TEST(test_mechanisms_of_session_keys_ask_the_policy_alone),
         TEST(test_mechanisms_of_an_allow_list_are_the_only_ones),
         TEST(test_mechanisms_of_a_broken_slot_are_none),
         TEST(test_random_comes_in_chunks_that_the_service_gives),

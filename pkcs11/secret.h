@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session key as PKCS#11 sees it: the key and its attributes. Read-only once it has become an
+ * object, and counted, so that whoever works with it needs no lock: changing an attribute makes
+ * another one with the same key. One table says of each attribute who may set it and to what.
+ */
+#ifndef PKCS11_SECRET_H
+#define PKCS11_SECRET_H
+
+#include "remote/remote.h"
+
+struct pkcs11_call;
+struct pkcs11_slot;
+
+/* what a template is for; bits of the table's rows */
+enum pkcs11_making {
+    PKCS11_GENERATING = 1u << 0,
+    PKCS11_CREATING = 1u << 1,
+    PKCS11_UNWRAPPING = 1u << 2,
+    PKCS11_COPYING = 1u << 3,
+    PKCS11_SETTING = 1u << 4
+};
+
+struct pkcs11_template {
+    const CK_ATTRIBUTE *attributes;
+    CK_ULONG count;
+};
+
+#define PKCS11_SECRET_ATTRIBUTES 40 /* rows of the table at most; secret.c checks it */
+
+struct pkcs11_secret {
+    atomic_uint refs;
+    struct remote_secret_key *key;
+    unsigned long serial; /* for CKA_UNIQUE_ID */
+    struct remote_buf values[PKCS11_SECRET_ATTRIBUTES];
+};
+
+/*
+ * Reads a template by the rules of PKCS#11 3.0 sections 4.1 and 4.9: attributes only, the key
+ * comes with pkcs11_secret_complete(). from: what is copied or changed; else NULL.
+ * CKR_ATTRIBUTE_TYPE_INVALID, _VALUE_INVALID, _READ_ONLY; CKR_TEMPLATE_INCOMPLETE, _INCONSISTENT
+ */
+CK_RV pkcs11_secret_read(const struct pkcs11_slot *slot, const struct pkcs11_template *template,
+                         enum pkcs11_making making, const struct pkcs11_secret *from,
+                         struct pkcs11_secret **ret);
+/* For generation: the mechanism says the type; a CKA_KEY_TYPE must agree. */
+CK_RV pkcs11_secret_set_type(struct pkcs11_secret *secret, CK_KEY_TYPE type);
+/*
+ * Takes over key and settles what follows from how it was made. CKR_ATTRIBUTE_VALUE_INVALID:
+ * CKA_CHECK_VALUE is another's.
+ */
+CK_RV pkcs11_secret_complete(struct pkcs11_call *call, struct pkcs11_secret *secret,
+                             struct remote_secret_key *key, enum pkcs11_making making,
+                             CK_MECHANISM_TYPE generated_by);
+
+struct pkcs11_secret *pkcs11_secret_ref(struct pkcs11_secret *secret);
+void pkcs11_secret_unref(struct pkcs11_secret *secret); /* NULL is fine */
+
+void pkcs11_secret_drop(struct pkcs11_secret **secret); /* for CLEANUP() */
+/*
+ * Makes it an object of the call's session; *secret is taken over and NULL then.
+ * CKR_USER_NOT_LOGGED_IN: a private one; and as pkcs11_session_object_add().
+ */
+CK_RV pkcs11_secret_store(struct pkcs11_call *call, struct pkcs11_secret **secret,
+                          CK_OBJECT_HANDLE *ret);
+
+bool pkcs11_secret_flag(const struct pkcs11_secret *secret, CK_ATTRIBUTE_TYPE type);
+CK_KEY_TYPE pkcs11_secret_type(const struct pkcs11_secret *secret);
+/* The core's word for a CKK; false: not a type of session keys. */
+bool pkcs11_secret_core_type(CK_KEY_TYPE type, enum remote_key_type *ret);
+/* Whether CKA_ALLOWED_MECHANISMS leaves it possible. */
+bool pkcs11_secret_allows(const struct pkcs11_secret *secret, CK_MECHANISM_TYPE ckm);
+/* As pkcs11_attribute_value(). */
+CK_RV pkcs11_secret_value(const struct pkcs11_secret *secret, CK_ATTRIBUTE_TYPE type,
+                          struct remote_buf *ret);
+
+/* ---- templates ---- */
+const CK_ATTRIBUTE *pkcs11_template_find(const struct pkcs11_template *template,
+                                         CK_ATTRIBUTE_TYPE type);
+/* CKR_ARGUMENTS_BAD: cannot be read. CKR_TEMPLATE_INCONSISTENT: names an attribute twice. */
+CK_RV pkcs11_template_check(const struct pkcs11_template *template);
+/* An attribute that is absent leaves *ret alone. CKR_ATTRIBUTE_VALUE_INVALID. */
+CK_RV pkcs11_template_bool(const struct pkcs11_template *template, CK_ATTRIBUTE_TYPE type,
+                           bool *ret);
+CK_RV pkcs11_template_ulong(const struct pkcs11_template *template, CK_ATTRIBUTE_TYPE type,
+                            CK_ULONG *ret);
+
+#endif
