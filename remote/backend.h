@@ -119,7 +119,7 @@ struct remote_backend_ops {
     size_t input_max;                         /* bytes of one operation's input */
     /* The most that REMOTE_ALG_AEAD makes of so many bytes; NULL: as REMOTE_ALG_AES_GCM. */
     size_t (*sealed_max)(const struct remote_key *key, size_t len);
-    bool https;                               /* takes `url` and the TLS options */
+    bool https; /* takes `url` and the TLS options */
 
     /* Reads its options and files; no request. ret: the conn; close() frees it. */
     enum remote_rc (*open)(struct remote_slot *slot, const struct remote_section *section,

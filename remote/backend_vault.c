@@ -159,7 +159,10 @@ void vault_begin(const struct vault *vault, const char *method, const struct rem
 void vault_add_path(struct remote_request *request, const struct vault *vault, const char *verb,
                     const char *name)
 {
-    remote_buf_printf(&request->path, "/v1/%s/%s", vault->mount, verb);
+    remote_buf_append_str(&request->path, "/v1/");
+    remote_buf_append_str(&request->path, vault->mount);
+    remote_buf_append_char(&request->path, '/');
+    remote_buf_append_str(&request->path, verb);
     if (name != NULL) {
         remote_buf_append_char(&request->path, '/');
         remote_percent_append(&request->path, remote_slice_str(name));
@@ -250,6 +253,13 @@ static enum remote_rc parse_items(struct remote_op *op, const struct remote_repl
     return REMOTE_OK;
 }
 
+/* The pinned version, in every request: never another one. */
+static void add_version(const struct remote_key *key, struct remote_buf *body)
+{
+    remote_buf_append_str(body, ",\"key_version\":");
+    remote_buf_append_number(body, key->version);
+}
+
 /* ---- sign ---- */
 
 static void add_input(const struct remote_op *op, const struct remote_item *item,
@@ -262,8 +272,9 @@ static void add_input(const struct remote_op *op, const struct remote_item *item
 
 static void add_rsa_params(const struct remote_params *params, struct remote_buf *body)
 {
-    remote_buf_printf(body, ",\"prehashed\":true,\"hash_algorithm\":\"%s\"",
-                      wire_hash[params->hash]);
+    remote_buf_append_str(body, ",\"prehashed\":true,\"hash_algorithm\":\"");
+    remote_buf_append_str(body, wire_hash[params->hash]);
+    remote_buf_append_char(body, '"');
     if (params->alg == REMOTE_ALG_RSA_PKCS1) {
         remote_buf_append_str(body, ",\"signature_algorithm\":\"pkcs1v15\"");
         return;
@@ -290,7 +301,8 @@ static enum remote_rc build_sign(struct remote_conn *conn, const struct remote_o
         remote_buf_append_str(body, ",\"prehashed\":true,\"marshaling_algorithm\":\"jws\"");
     else if (op->params.alg != REMOTE_ALG_EDDSA)
         add_rsa_params(&op->params, body);
-    remote_buf_printf(body, ",\"key_version\":%u}", op->key->version);
+    add_version(op->key, body);
+    remote_buf_append_char(body, '}');
     return REMOTE_OK;
 }
 
@@ -325,7 +337,8 @@ static enum remote_rc build_mac(struct remote_conn *conn, const struct remote_op
     remote_buf_printf(&request->path, "/%s", wire_hash[op->params.hash]);
     remote_buf_append_char(&request->body, '{');
     add_items(op, add_input, &request->body);
-    remote_buf_printf(&request->body, ",\"key_version\":%u}", op->key->version);
+    add_version(op->key, &request->body);
+    remote_buf_append_char(&request->body, '}');
     return REMOTE_OK;
 }
 
@@ -362,7 +375,7 @@ static void add_plaintext(const struct remote_op *op, const struct remote_item *
 {
     remote_buf_append_str(body, "\"plaintext\":");
     remote_json_append_base64(body, item->in);
-    remote_buf_printf(body, ",\"key_version\":%u", op->key->version);
+    add_version(op->key, body);
     add_associated_data(&op->params, body);
 }
 

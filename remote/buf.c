@@ -92,6 +92,18 @@ void remote_buf_append_char(struct remote_buf *buf, char c)
     remote_buf_append(buf, &c, 1);
 }
 
+void remote_buf_append_number(struct remote_buf *buf, uint64_t number)
+{
+    char digits[20]; /* of 2^64 */
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    remote_buf_append(buf, digits + at, sizeof(digits) - at);
+}
+
 void remote_buf_printf(struct remote_buf *buf, const char *fmt, ...)
 {
     va_list args;

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "error.h"
 
@@ -44,6 +45,7 @@ bool remote_slice_equal_secret(struct remote_slice ours, struct remote_slice the
 void remote_buf_append(struct remote_buf *buf, const void *data, size_t len);
 void remote_buf_append_str(struct remote_buf *buf, const char *text);
 void remote_buf_append_char(struct remote_buf *buf, char c);
+void remote_buf_append_number(struct remote_buf *buf, uint64_t number); /* decimal */
 void remote_buf_printf(struct remote_buf *buf, const char *fmt, ...) REMOTE_PRINTF(2, 3);
 /* Makes room for len more bytes and returns where they go; NULL when out of memory. The
  * caller writes at most len bytes and adds what it wrote to buf->len. */

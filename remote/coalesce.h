@@ -27,8 +27,8 @@ void remote_coalesce_clear(struct remote_coalesce *coalesce);
  */
 enum remote_rc remote_coalesce_run(struct remote_slot *slot, enum remote_op_kind kind,
                                    struct remote_key *key, const struct remote_params *params,
-                                   struct remote_slice in, size_t batch_max,
-                                   int64_t deadline_ms, struct remote_buf *ret_out, struct remote_error *err)
+                                   struct remote_slice in, size_t batch_max, int64_t deadline_ms,
+                                   struct remote_buf *ret_out, struct remote_error *err)
     REMOTE_MUST_CHECK;
 
 #endif

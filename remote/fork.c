@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,18 +66,56 @@ static uint64_t identity_of(pid_t pid, unsigned generation)
     return (uint64_t)(uint32_t)pid << 32 | generation;
 }
 
-unsigned remote_fork_generation(void)
+/*
+ * A page that a fork wipes (MADV_WIPEONFORK, Linux 4.14), whoever makes it: while its word stands,
+ * this is the process that set it, and getpid() need not be asked. NULL: not made, or not to be
+ * had, and every call asks.
+ */
+static _Atomic(atomic_uint *) same_process;
+static atomic_bool no_such_page; /* tried in vain */
+
+static atomic_uint *make_wiped_page(void)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    atomic_uint *none = NULL, *page;
+
+    page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return NULL;
+    if (madvise(page, size, MADV_WIPEONFORK) != 0)
+        atomic_store(&no_such_page, true);
+    else if (atomic_compare_exchange_strong(&same_process, &none, page))
+        return page;
+    munmap(page, size);
+    return none; /* another thread was faster, or there is none */
+}
+
+static unsigned compare_pid(void)
 {
     pid_t pid = getpid();
     uint64_t seen = atomic_load(&identity);
+    atomic_uint *page = atomic_load(&same_process);
 
     while (seen >> 32 != (uint32_t)pid) {
         uint64_t next = identity_of(pid, (unsigned)(uint32_t)seen + 1);
 
         if (atomic_compare_exchange_weak(&identity, &seen, next))
-            return (unsigned)(uint32_t)next;
+            seen = next;
     }
+    if (page == NULL && !atomic_load(&no_such_page))
+        page = make_wiped_page();
+    if (page != NULL)
+        atomic_store(page, 1);
     return (unsigned)(uint32_t)seen;
+}
+
+unsigned remote_fork_generation(void)
+{
+    atomic_uint *page = atomic_load_explicit(&same_process, memory_order_acquire);
+
+    if (page != NULL && atomic_load_explicit(page, memory_order_acquire) != 0)
+        return (unsigned)(uint32_t)atomic_load(&identity);
+    return compare_pid();
 }
 
 /* registry_mutex is held by the callers of these four; see fork_prepare(). */

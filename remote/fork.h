@@ -65,8 +65,8 @@ bool remote_cond_wait(struct remote_cond *cond, struct remote_lock *lock, int64_
 void remote_cond_broadcast(struct remote_cond *cond);
 
 /*
- * Differs between a process and its child, made by fork, vfork or clone (the pid is compared
- * as well, since those run no handlers). Cheap: one getpid().
+ * Differs between a process and its child, made by fork or clone; a vfork child is its parent
+ * until it execs. Cheap: two loads, where the kernel wipes a page for children.
  */
 unsigned remote_fork_generation(void);
 

@@ -186,6 +186,7 @@ void remote_handle_free(struct remote_handle *handle)
     curl_slist_free_all(handle->resolve);
     curl_slist_free_all(handle->connect_to);
     remote_buf_clear(&handle->headers_text);
+    remote_buf_clear(&handle->url);
     free(handle);
 }
 
@@ -282,7 +283,13 @@ static bool set_request(struct remote_handle *handle, const struct remote_reques
     remote_buf_append(&url, request->path.data, request->path.len);
     if (url.failed)
         return false;
-    rc |= curl_easy_setopt(easy, CURLOPT_URL, (const char *)url.data);
+    if (strcmp((const char *)url.data, handle->url.data ? (const char *)handle->url.data : "") !=
+        0) {
+        rc |= curl_easy_setopt(easy, CURLOPT_URL, (const char *)url.data);
+        remote_buf_clear(&handle->url);
+        handle->url = url;
+        memset(&url, 0, sizeof(url));
+    }
     if (body) {
         rc |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
         rc |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
@@ -290,7 +297,10 @@ static bool set_request(struct remote_handle *handle, const struct remote_reques
     } else {
         rc |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
-    rc |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    if (handle->method != request->method) { /* both are static texts */
+        rc |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+        handle->method = request->method;
+    }
     return rc == CURLE_OK && set_headers(handle, request);
 }
 

@@ -23,6 +23,8 @@ struct remote_handle { /* an easy handle, set up for one endpoint of one slot */
     struct remote_transfer *transfer; /* NULL: idle */
     struct curl_slist *headers, *resolve, *connect_to;
     struct remote_buf headers_text; /* what `headers` was made from */
+    struct remote_buf url;          /* what CURLOPT_URL has */
+    const char *method;             /* what CURLOPT_CUSTOMREQUEST has */
     char resolve_text[REMOTE_RESOLVE_TEXT_MAX];
     char error[CURL_ERROR_SIZE];
     int64_t started_us;

@@ -12,6 +12,19 @@
 
 #include "buf.h"
 
+static void test_append_number_writes_decimal_digits(void **state)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf buf = { 0 };
+
+    (void)state;
+    remote_buf_append_number(&buf, 0);
+    remote_buf_append_char(&buf, ' ');
+    remote_buf_append_number(&buf, 42);
+    remote_buf_append_char(&buf, ' ');
+    remote_buf_append_number(&buf, UINT64_MAX);
+    assert_string_equal(buf.data, "0 42 18446744073709551615");
+}
+
 static void test_append_grows_and_ends_with_nul(void **state)
 {
     CLEANUP(remote_buf_clear) struct remote_buf buf = { 0 };
@@ -225,6 +238,7 @@ static void test_str_free_forgets_the_pointer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_append_number_writes_decimal_digits),
         cmocka_unit_test(test_append_grows_and_ends_with_nul),
         cmocka_unit_test(test_append_of_nothing_makes_an_empty_text),
         cmocka_unit_test(test_reserve_beyond_memory_fails_and_stays_failed),

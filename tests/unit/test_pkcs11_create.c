@@ -78,7 +78,8 @@ static CK_RV create(CK_SESSION_HANDLE session, const CK_ATTRIBUTE *more, CK_ULON
     CK_OBJECT_HANDLE handle = 77;
     CK_RV rv;
 
-    memcpy(attributes + 3, more, count * sizeof(*more));
+    for (CK_ULONG i = 0; i < count; i++)
+        attributes[3 + i] = more[i];
     rv = C_CreateObject(session, attributes, 3 + count, &handle);
     if (rv != CKR_OK)
         assert_int_equal(handle, 77);

@@ -28,8 +28,7 @@ static void assert_broken(const char *text, const char *says)
 static void test_slot_without_a_backend_is_broken(void **state)
 {
     (void)state;
-    assert_broken("[slot web]\nurl = https://a\n",
-                  "[slot web] backend: missing; use one of: ");
+    assert_broken("[slot web]\nurl = https://a\n", "[slot web] backend: missing; use one of: ");
 }
 
 static void test_slot_with_an_unknown_backend_is_broken(void **state)
