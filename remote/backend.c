@@ -47,9 +47,9 @@ bool remote_backend_supports(const struct remote_backend_ops *ops, enum remote_a
     return false;
 }
 
-static bool has_op(const struct remote_backend_ops *ops, enum remote_op_kind kind)
+bool remote_backend_has_op(const struct remote_backend_ops *ops, enum remote_op_kind kind)
 {
-    return ops->ops[kind].build != NULL || ops->perform != NULL;
+    return ops->ops[kind].build != NULL || (ops->performs >> kind & 1u) != 0;
 }
 
 bool remote_backend_can(const struct remote_backend_ops *ops, const struct remote_mechanism *row)
@@ -59,9 +59,9 @@ bool remote_backend_can(const struct remote_backend_ops *ops, const struct remot
     if (ops->sizes[row->key].max == 0 || (row->served & REMOTE_SERVED_THERE) == 0)
         return false;
     if (row->alg == REMOTE_ALG_KEY_GEN)
-        return has_op(ops, REMOTE_OP_GENERATE);
+        return remote_backend_has_op(ops, REMOTE_OP_GENERATE);
     if (row->alg == REMOTE_ALG_DATA_KEY)
-        return has_op(ops, REMOTE_OP_DATA_KEY);
+        return remote_backend_has_op(ops, REMOTE_OP_DATA_KEY);
     if (remote_backend_supports(ops, row->alg, row->hash))
         return true;
     for (int h = 0; any_hash && h < REMOTE_HASH_COUNT; h++)

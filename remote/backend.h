@@ -157,6 +157,7 @@ struct remote_backend_ops {
     enum remote_rc (*perform)(struct remote_conn *conn, struct remote_op *op,
                               const struct remote_grant *grant, int64_t deadline_ms,
                               struct remote_error *err);
+    unsigned performs; /* which operations: bits 1u << enum remote_op_kind */
 
     struct {
         /*
@@ -186,6 +187,7 @@ const char *remote_backend_names(void);
 /* The i-th backend, NULL behind the last; for documentation and tests. */
 const struct remote_backend_ops *remote_backend_at(size_t index);
 
+bool remote_backend_has_op(const struct remote_backend_ops *ops, enum remote_op_kind kind);
 bool remote_backend_supports(const struct remote_backend_ops *ops, enum remote_alg alg,
                              enum remote_hash hash);
 /* Whether the service can do what this row says with some key; slots' policies play no part. */

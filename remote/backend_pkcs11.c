@@ -276,4 +276,10 @@ const struct remote_backend_ops remote_backend_pkcs11 = {
     .check = pkcs11_check,
     .offers = pkcs11_offers,
     .perform = pkcs11_perform,
+    /* as `verbs` has them; there is no rotation of an HSM's keys */
+    .performs = 1u << REMOTE_OP_PROVE | 1u << REMOTE_OP_HEALTH | 1u << REMOTE_OP_LIST |
+                1u << REMOTE_OP_READ | 1u << REMOTE_OP_SIGN | 1u << REMOTE_OP_DECRYPT |
+                1u << REMOTE_OP_ENCRYPT | 1u << REMOTE_OP_MAC | 1u << REMOTE_OP_RANDOM |
+                1u << REMOTE_OP_DATA_KEY | 1u << REMOTE_OP_GENERATE | 1u << REMOTE_OP_IMPORT |
+                1u << REMOTE_OP_DESTROY,
 };

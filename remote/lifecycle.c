@@ -23,7 +23,7 @@ static enum remote_rc need_allow(const struct remote_slot *slot, enum remote_all
 static enum remote_rc need_op(const struct remote_slot *slot, enum remote_op_kind kind,
                               struct remote_error *err)
 {
-    if (slot->ops->ops[kind].build != NULL || slot->ops->perform != NULL)
+    if (remote_backend_has_op(slot->ops, kind))
         return REMOTE_OK;
     return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED, "slot '%s': %s cannot do this", slot->name,
                        slot->ops->title);
@@ -176,7 +176,7 @@ static enum remote_rc fetch_wrapping(struct remote_slot *slot, struct remote_buf
     struct remote_call call;
     enum remote_rc rc;
 
-    if (slot->ops->ops[REMOTE_OP_WRAPPING_KEY].build == NULL)
+    if (!remote_backend_has_op(slot->ops, REMOTE_OP_WRAPPING_KEY))
         return REMOTE_OK;
     remote_call_init(&call, slot, REMOTE_OP_WRAPPING_KEY);
     rc = remote_exchange_one(&call, err);
@@ -234,7 +234,7 @@ enum remote_rc remote_slot_destroy(struct remote_slot *slot, const char *name,
     REMOTE_TRY(need_op(slot, REMOTE_OP_DESTROY, err));
     REMOTE_TRY(check_name(slot, name, err));
     REMOTE_TRY(require_existing(slot, name, err));
-    if (slot->ops->ops[REMOTE_OP_UNPROTECT].build != NULL)
+    if (remote_backend_has_op(slot->ops, REMOTE_OP_UNPROTECT))
         REMOTE_TRY(simple(slot, REMOTE_OP_UNPROTECT, name, err));
     REMOTE_TRY(simple(slot, REMOTE_OP_DESTROY, name, err));
     remote_lookup_forget(slot, name);

@@ -256,15 +256,9 @@ bool remote_slot_allows(const struct remote_slot *slot, enum remote_allow what)
     return (slot->policy.allow & (unsigned)what) != 0;
 }
 
-/* A backend that performs says so itself when it cannot. */
-static bool serves(const struct remote_backend_ops *ops, enum remote_op_kind kind)
-{
-    return ops->perform != NULL || ops->ops[kind].build != NULL;
-}
-
 bool remote_slot_has_random(const struct remote_slot *slot)
 {
-    return slot->ops != NULL && serves(slot->ops, REMOTE_OP_RANDOM);
+    return slot->ops != NULL && remote_backend_has_op(slot->ops, REMOTE_OP_RANDOM);
 }
 
 int64_t remote_slot_timeout_ms(const struct remote_slot *slot)
@@ -422,7 +416,7 @@ enum remote_rc remote_slot_prove(struct remote_slot *slot, struct remote_error *
     enum remote_rc rc;
 
     REMOTE_TRY(remote_slot_status(slot, err));
-    if (!serves(slot->ops, REMOTE_OP_PROVE))
+    if (!remote_backend_has_op(slot->ops, REMOTE_OP_PROVE))
         return REMOTE_OK;
     remote_call_init(&call, slot, REMOTE_OP_PROVE);
     rc = remote_exchange_one(&call, err);
@@ -492,7 +486,7 @@ enum remote_rc remote_slot_health(struct remote_slot *slot, struct remote_health
 {
     *ret_count = 0;
     REMOTE_TRY(remote_slot_status(slot, err));
-    if (!serves(slot->ops, REMOTE_OP_HEALTH))
+    if (!remote_backend_has_op(slot->ops, REMOTE_OP_HEALTH))
         return REMOTE_OK;
     if (slot->transport == NULL && max > 0) {
         ask_health(slot, 0, slot->ops->title, &ret[0]);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "choose.h"
 
-#include <ctype.h>
 #include <openssl/obj_mac.h>
 #include <string.h>
 
 #include "fail.h"
-#include "hsmbridge.h"
 #include "io.h"
 #include "output.h"
 #include "slot.h"
@@ -50,61 +48,15 @@ static const char *default_cipher(const struct remote_key *key)
     }
 }
 
-/* The service's own authenticated encryption: for people; C_Encrypt has no rows for it. */
-#define CRYPTS (REMOTE_USE_ENCRYPT | REMOTE_USE_DECRYPT)
-static const struct remote_mechanism sealing[] = {
-    { .ckm = CKM_HSMBRIDGE_AEAD,
-      .name = "HSMBRIDGE-AEAD",
-      .alg = REMOTE_ALG_AEAD,
-      .key = REMOTE_KEY_AES,
-      .uses = CRYPTS },
-    { .ckm = CKM_HSMBRIDGE_AEAD,
-      .name = "HSMBRIDGE-AEAD",
-      .alg = REMOTE_ALG_AEAD,
-      .key = REMOTE_KEY_CHACHA20,
-      .uses = CRYPTS },
-    { .ckm = CKM_AES_GCM,
-      .name = "AES-GCM",
-      .alg = REMOTE_ALG_AES_GCM,
-      .key = REMOTE_KEY_AES,
-      .uses = CRYPTS },
-};
-
-/* NULL behind the last. */
-static const struct remote_mechanism *row_at(size_t i)
-{
-    if (i < remote_mechanism_count)
-        return &remote_mechanisms[i];
-    i -= remote_mechanism_count;
-    return i < ARRAY_SIZE(sealing) ? &sealing[i] : NULL;
-}
-
-static bool fits(const struct remote_mechanism *row, const struct remote_key *key,
-                 enum remote_use use)
-{
-    return row->key == key->type && (row->uses & use) != 0;
-}
-
-/* Upper or lower case, '-' or '_', as remote_mechanism_by_name() takes them. */
-static bool same_name(const char *given, const char *name)
-{
-    for (; *given && *name; given++, name++)
-        if ((*given == '_' ? '-' : toupper((unsigned char)*given)) != *name)
-            return false;
-    return *given == *name;
-}
-
+/* One name may have several rows: RSA-PKCS signs, and it encrypts. Verifying needs no service. */
 static const struct remote_mechanism *find(const char *name, const struct remote_key *key,
                                            enum remote_use use)
 {
     const struct remote_mechanism *row = remote_mechanism_by_name(name);
 
-    if (row) /* one name may have several rows: RSA-PKCS signs, and it encrypts */
-        return remote_mechanism_find(row->ckm, key->type, use);
-    for (size_t i = 0; (row = row_at(i)); i++)
-        if (fits(row, key, use) && same_name(name, row->name))
-            return row;
-    return NULL;
+    if (row)
+        row = remote_mechanism_find(row->ckm, key->type, use);
+    return row && (use == REMOTE_USE_VERIFY || remote_slot_can(key->slot, row)) ? row : NULL;
 }
 
 /* PSS with the hash left to a parameter: the rows that name the hash say it better. */
@@ -116,13 +68,16 @@ static bool needs_parameter(const struct remote_mechanism *row)
 static int no_such_mechanism(const char *name, const struct remote_key *key, enum remote_use use)
 {
     CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
-    const struct remote_mechanism *row;
     const char *names[64];
     size_t count = 0;
 
-    for (size_t i = 0; count < ARRAY_SIZE(names) && (row = row_at(i)); i++)
-        if (fits(row, key, use) && !needs_parameter(row) && remote_slot_can(key->slot, row))
+    for (size_t i = 0; count < ARRAY_SIZE(names) && i < remote_mechanism_count; i++) {
+        const struct remote_mechanism *row = &remote_mechanisms[i];
+
+        if (row->key == key->type && (row->uses & use) && !needs_parameter(row) &&
+            remote_slot_can(key->slot, row))
             names[count++] = row->name;
+    }
     remote_buf_printf(&text, "key '%s' (%s) cannot ", key->name, remote_key_type_name(key->type));
     tools_output_uses(use, &text);
     remote_buf_printf(&text, " with '%s'", name);

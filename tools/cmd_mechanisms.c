@@ -6,7 +6,7 @@
 #include "mechanism.h"
 #include "output.h"
 
-#define BACKENDS_MAX (TOOLS_COLUMNS_MAX - 3)
+#define BACKENDS_MAX (TOOLS_COLUMNS_MAX - 4)
 
 static int add_row(const struct remote_mechanism *row, struct tools_table *table)
 {
@@ -21,6 +21,7 @@ static int add_row(const struct remote_mechanism *row, struct tools_table *table
     cells[2] = (const char *)uses.data;
     for (size_t i = 0; i < BACKENDS_MAX && (backend = remote_backend_at(i)); i++)
         cells[columns++] = remote_backend_can(backend, row) ? "yes" : "-";
+    cells[columns++] = row->served & REMOTE_SERVED_HERE ? "yes" : "-";
     tools_table_row(table, columns, cells);
     return TOOLS_OK;
 }
@@ -33,6 +34,7 @@ static void add_heading(struct tools_table *table)
 
     for (size_t i = 0; i < BACKENDS_MAX && (backend = remote_backend_at(i)); i++)
         cells[columns++] = backend->name;
+    cells[columns++] = "session keys";
     tools_table_row(table, columns, cells);
 }
 
@@ -53,10 +55,12 @@ static int print_json(const struct tools_args *args)
 
     for (size_t i = 0; i < remote_mechanism_count; i++)
         json_array_append_new(array,
-                              json_pack("{s:s,s:I,s:s,s:o}", "mechanism", remote_mechanisms[i].name,
-                                        "ckm", (json_int_t)remote_mechanisms[i].ckm, "key",
+                              json_pack("{s:s,s:I,s:s,s:o,s:b}", "mechanism",
+                                        remote_mechanisms[i].name, "ckm",
+                                        (json_int_t)remote_mechanisms[i].ckm, "key",
                                         remote_key_type_name(remote_mechanisms[i].key), "backends",
-                                        backends_of(&remote_mechanisms[i])));
+                                        backends_of(&remote_mechanisms[i]), "session_keys",
+                                        (remote_mechanisms[i].served & REMOTE_SERVED_HERE) != 0));
     return tools_json_print(args, array);
 }
 
@@ -76,7 +80,8 @@ const struct tools_command tools_cmd_mechanisms = {
     .name = "mechanisms",
     .purpose = "Shows which backend can do which mechanism",
     .text =
-        "This is what the backends can do at all; a slot's mechanisms and deny_mechanisms, and\n"
+        "This is what the backends can do at all, and what session keys, which are used in this\n"
+        "process, can do in a slot of any backend; a slot's mechanisms and deny_mechanisms, and\n"
         "the types of its keys, may leave less.",
     .options = "markdown",
     .example = "hsmbridge mechanisms --markdown",

@@ -149,9 +149,10 @@ static const struct {
     enum remote_use use;
     const char *word;
 } use_words[] = {
-    { REMOTE_USE_SIGN, "sign" },       { REMOTE_USE_VERIFY, "verify" },
-    { REMOTE_USE_ENCRYPT, "encrypt" }, { REMOTE_USE_DECRYPT, "decrypt" },
-    { REMOTE_USE_WRAP, "wrap" },       { REMOTE_USE_UNWRAP, "unwrap" },
+    { REMOTE_USE_SIGN, "sign" },         { REMOTE_USE_VERIFY, "verify" },
+    { REMOTE_USE_ENCRYPT, "encrypt" },   { REMOTE_USE_DECRYPT, "decrypt" },
+    { REMOTE_USE_WRAP, "wrap" },         { REMOTE_USE_UNWRAP, "unwrap" },
+    { REMOTE_USE_GENERATE, "generate" },
 };
 
 void tools_output_uses(unsigned uses, struct remote_buf *ret)

@@ -1,0 +1,166 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Knot DNS signs zones with keys in a real Vault: keymgr import-pkcs11, then kzonesign.
+
+Knot's keystore goes through GnuTLS and p11-kit to the module, by a key's CKA_ID. The signed zone is
+judged without the module: its DNSKEY records must be Vault's public keys, and kzonecheck must find
+every signature good.
+"""
+
+import base64
+import os
+
+from consumers import ConsumerTestCase, main
+from harness import module_path
+
+KEYMGR = "/usr/sbin/keymgr"  # not in every user's PATH
+ORIGIN = "example.com."
+ALGORITHMS = {"rsa": ("rsasha256", 8), "rsa4": ("rsasha512", 10), "ec": ("ecdsap256sha256", 13),
+              "p384": ("ecdsap384sha384", 14), "ed": ("ed25519", 15)}
+ZONE = """example.com. 300 SOA ns.example.com. admin.example.com. 1 3600 900 86400 300
+example.com. 300 NS ns.example.com.
+ns.example.com. 300 A 192.0.2.1
+www.example.com. 300 TXT "signed elsewhere"
+"""
+CONFIG = """server:
+    rundir: "%(home)s"
+keystore:
+  - id: remote
+    backend: pkcs11
+    config: "%(uri)s %(module)s"
+policy:
+  - id: remote
+    keystore: remote
+    manual: on
+    nsec3: %(nsec3)s
+database:
+    kasp-db: "%(home)s/keys"
+zone:
+  - domain: %(origin)s
+    storage: "%(home)s"
+    file: example.zone
+    dnssec-signing: on
+    dnssec-policy: remote
+"""
+
+
+def dnskey(public):
+    """A public key as the last field of a DNSKEY record: RFC 3110, RFC 6605, RFC 8080."""
+    if hasattr(public, "public_bytes_raw"):
+        return public.public_bytes_raw()
+    numbers = public.public_numbers()
+    if hasattr(numbers, "n"):
+        exponent = numbers.e.to_bytes((numbers.e.bit_length() + 7) // 8, "big")
+        return bytes([len(exponent)]) + exponent + numbers.n.to_bytes(public.key_size // 8, "big")
+    size = (public.key_size + 7) // 8
+    return numbers.x.to_bytes(size, "big") + numbers.y.to_bytes(size, "big")
+
+
+class KnotTestCase(ConsumerTestCase):
+    keys = {"rsa": "rsa-2048", "rsa4": "rsa-4096", "ec": "ecdsa-p256", "p384": "ecdsa-p384",
+            "ed": "ed25519"}
+    uri = "pkcs11:token=web"
+
+    def configure(self, nsec3="off"):
+        self.write("example.zone", ZONE)
+        os.mkdir(self.path("signed"))
+        self.conf = self.write("knot.conf", CONFIG % {
+            "home": self.directory.dir, "uri": self.uri, "module": module_path(),
+            "origin": ORIGIN, "nsec3": nsec3})
+
+    def keymgr(self, *words):
+        return self.must(KEYMGR, "-c", self.conf, ORIGIN, *words).decode()
+
+    def bring(self, name, *words):
+        self.keymgr("import-pkcs11", self.ids[name], "algorithm=" + ALGORITHMS[name][0], *words)
+
+    def sign(self):
+        """The signed zone's records, as lists of words."""
+        self.must("kzonesign", "-c", self.conf, "-o", self.path("signed"), ORIGIN)
+        self.signed = self.path("signed/example.zone")
+        self.must("kzonecheck", "-d", "on", "-o", ORIGIN, self.signed)
+        return [line.split() for line in self.read("signed/example.zone").decode().splitlines()
+                if not line.startswith(";")]
+
+    def assert_published(self, records, *names):
+        """The zone has these keys of Vault's and no others."""
+        found = {(int(words[5]), base64.b64decode("".join(words[6:])))
+                 for words in records if words[2] == "DNSKEY"}
+        self.assertEqual(found, {(ALGORITHMS[name][1], dnskey(self.vault.public_key(name)))
+                                 for name in names})
+
+    def signers(self, records, kind):
+        """The algorithms' numbers in the signatures over records of a kind."""
+        return {int(words[4]) for words in records if words[2:4] == ["RRSIG", kind]}
+
+
+class SignTest(KnotTestCase):
+    def test_sign_when_one_key_of_each_algorithm_then_every_record_is_signed(self):
+        for name in self.keys:
+            with self.subTest(name):
+                self.setUp()
+                self.configure()
+                self.bring(name, "ksk=yes", "zsk=yes")
+                records = self.sign()
+                self.assert_published(records, name)
+                for kind in ("SOA", "NS", "A", "TXT", "DNSKEY", "NSEC"):
+                    self.assertEqual(self.signers(records, kind), {ALGORITHMS[name][1]}, kind)
+
+    def test_sign_when_keys_of_all_algorithms_then_all_sign(self):
+        self.configure(nsec3="on")
+        for name in self.keys:
+            self.bring(name, "ksk=yes", "zsk=yes")
+        records = self.sign()
+        self.assert_published(records, *self.keys)
+        self.assertEqual(self.signers(records, "TXT"), {ALGORITHMS[name][1] for name in self.keys})
+
+    def test_sign_when_a_record_changes_afterwards_then_kzonecheck_refuses(self):
+        """What the other tests' judge is worth."""
+        self.configure()
+        self.bring("ec", "ksk=yes", "zsk=yes")
+        self.sign()
+        self.write("signed/example.zone",
+                   self.read("signed/example.zone").replace(b"192.0.2.1", b"192.0.2.2"))
+        self.assertIn("DNSSEC", self.must_fail("kzonecheck", "-d", "on", "-o", ORIGIN,
+                                               self.signed))
+
+    def test_list_when_imported_then_keymgr_has_vaults_id(self):
+        self.configure()
+        self.bring("ec", "ksk=yes")
+        self.assertRegex(self.keymgr("list"), r"%s +\d+ KSK ECDSAP256SHA256" % self.ids["ec"])
+
+    def test_import_when_nobody_has_the_id_then_refused(self):
+        self.configure()
+        text = self.must_fail(KEYMGR, "-c", self.conf, ORIGIN, "import-pkcs11", "00" * 20,
+                              "algorithm=ecdsap256sha256")
+        self.assertIn("not exist", text)
+
+
+class TwoKeysTest(KnotTestCase):
+    keys = {"ec": "ecdsa-p256", "zone": "ecdsa-p256"}
+
+    def test_sign_when_key_signing_and_zone_signing_keys_then_each_signs_its_own(self):
+        self.configure()
+        self.bring("ec", "ksk=yes")
+        self.keymgr("import-pkcs11", self.ids["zone"], "algorithm=ecdsap256sha256", "zsk=yes")
+        tags = dict(line.split()[2:0:-1] for line in self.keymgr("list").splitlines())
+        records = self.sign()
+        for kind, signer in (("DNSKEY", "KSK"), ("TXT", "ZSK")):
+            self.assertEqual({words[10] for words in records if words[2:4] == ["RRSIG", kind]},
+                             {tags[signer]}, kind)
+
+
+class PinTest(KnotTestCase):
+    keys = {"ec": "ecdsa-p256"}
+    slot_options = {"pin": "token"}
+
+    def test_sign_when_pin_is_in_the_uri_then_works(self):
+        self.uri = "pkcs11:token=web;pin-value=%s" % self.vault.make_token(
+            self.vault.setup_signer())
+        self.configure()
+        self.bring("ec", "ksk=yes", "zsk=yes")
+        self.assert_published(self.sign(), "ec")
+
+
+if __name__ == "__main__":
+    main()
