@@ -73,19 +73,8 @@ static enum remote_rc simple(struct remote_slot *slot, enum remote_op_kind kind,
 static enum remote_rc read_back(struct remote_slot *slot, const char *name,
                                 struct remote_key_list *ret, struct remote_error *err)
 {
-    struct remote_call call;
-    enum remote_rc rc;
-
     remote_lookup_forget(slot, name);
-    remote_call_init(&call, slot, REMOTE_OP_READ);
-    call.op.name = name;
-    rc = remote_exchange_one(&call, err);
-    if (rc == REMOTE_OK) {
-        *ret = call.op.keys;
-        memset(&call.op.keys, 0, sizeof(call.op.keys));
-    }
-    remote_call_clear(&call);
-    return rc;
+    return remote_lookup_read(slot, name, ret, err);
 }
 
 /* What is to be rotated or destroyed must be there: some services would make what is absent. */

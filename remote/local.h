@@ -67,6 +67,8 @@ bool remote_local_pkcs8_spec(struct remote_slice der, struct remote_key_spec *re
 enum remote_rc remote_local_read_private(struct remote_slice file, struct remote_secret *ret_pkcs8,
                                          struct remote_key_spec *ret_spec, struct remote_error *err)
     REMOTE_MUST_CHECK;
+/* The first private key of a PEM text; NULL: none, or one with a passphrase, which is not asked. */
+struct evp_pkey_st *remote_local_private_pem(struct remote_slice pem);
 /* The curve of a DER OBJECT IDENTIFIER or PrintableString, as CKA_EC_PARAMS has it. */
 bool remote_local_ec_params(struct remote_slice ec_params, enum remote_key_type *ret_type,
                             int *ret_curve, unsigned *ret_bits);

@@ -14,14 +14,15 @@ static int no_passphrase(char *buf, int size, int writing, void *arg)
     return -1;
 }
 
-static EVP_PKEY *read_pem(struct remote_slice file)
+EVP_PKEY *remote_local_private_pem(struct remote_slice pem)
 {
-    BIO *bio = BIO_new_mem_buf(file.data, (int)file.len);
+    BIO *bio = pem.len <= INT32_MAX ? BIO_new_mem_buf(pem.data, (int)pem.len) : NULL;
     EVP_PKEY *pkey =
         bio ? PEM_read_bio_PrivateKey_ex(bio, NULL, no_passphrase, NULL, remote_libctx(), NULL)
             : NULL;
 
     BIO_free(bio);
+    ERR_clear_error();
     return pkey;
 }
 
@@ -50,7 +51,7 @@ enum remote_rc remote_local_read_private(struct remote_slice file, struct remote
                                          struct remote_key_spec *ret_spec, struct remote_error *err)
 {
     struct remote_secret pkcs8 = { 0 };
-    EVP_PKEY *pkey = file.len <= INT32_MAX ? read_pem(file) : NULL;
+    EVP_PKEY *pkey = remote_local_private_pem(file);
     enum remote_rc rc;
 
     if (pkey == NULL && file.len <= INT32_MAX)

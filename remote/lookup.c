@@ -127,8 +127,8 @@ static bool is_being_read(const struct remote_cache_entry *entry)
     return entry->reading && entry->reading_generation == remote_fork_generation();
 }
 
-static enum remote_rc read_name(struct remote_slot *slot, const char *name,
-                                struct remote_key_list *ret, struct remote_error *err)
+enum remote_rc remote_lookup_read(struct remote_slot *slot, const char *name,
+                                  struct remote_key_list *ret, struct remote_error *err)
 {
     struct remote_call call;
     enum remote_rc rc;
@@ -141,11 +141,18 @@ static enum remote_rc read_name(struct remote_slot *slot, const char *name,
         memset(&call.op.keys, 0, sizeof(call.op.keys));
     }
     remote_call_clear(&call);
-    if (rc == REMOTE_E_UNSUPPORTED) { /* a kind that cannot be served is as good as not there */
+    return rc;
+}
+
+/* A key that is gone, or of a kind that cannot be served, is as good as not there. */
+static enum remote_rc read_name(struct remote_slot *slot, const char *name,
+                                struct remote_key_list *ret, struct remote_error *err)
+{
+    enum remote_rc rc = remote_lookup_read(slot, name, ret, err);
+
+    if (rc == REMOTE_E_UNSUPPORTED)
         remote_log(REMOTE_LOG_WARNING, "key '%s' is left out: %s", name, err->text);
-        return REMOTE_OK;
-    }
-    return rc == REMOTE_E_NOT_FOUND ? REMOTE_OK : rc;
+    return rc == REMOTE_E_NOT_FOUND || rc == REMOTE_E_UNSUPPORTED ? REMOTE_OK : rc;
 }
 
 /* Keeps serving what is known; the next look-up does not try again at once. */

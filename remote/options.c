@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "word.h"
+
 #define SECOND 1000u
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
@@ -129,40 +131,6 @@ bool remote_option_find(const struct remote_option *const *tables, const char *n
     return false;
 }
 
-static unsigned least(unsigned a, unsigned b, unsigned c)
-{
-    unsigned ab = a < b ? a : b;
-
-    return ab < c ? ab : c;
-}
-
-/* Edits that turn a into b: insert, delete, replace, or swap neighbours (what hands do). */
-static unsigned edit_distance(const char *a, const char *b)
-{
-    unsigned rows[3][NAME_ROOM + 1];
-    unsigned *previous = rows[0], *current = rows[1], *oldest = rows[2];
-    size_t b_len = strlen(b);
-
-    for (size_t j = 0; j <= b_len; j++)
-        previous[j] = (unsigned)j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        unsigned *recycled = oldest;
-
-        current[0] = (unsigned)i;
-        for (size_t j = 1; j <= b_len; j++) {
-            current[j] = least(previous[j] + 1, current[j - 1] + 1,
-                               previous[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                oldest[j - 2] + 1 < current[j])
-                current[j] = oldest[j - 2] + 1;
-        }
-        oldest = previous;
-        previous = current;
-        current = recycled;
-    }
-    return previous[b_len];
-}
-
 void remote_option_suggest(const struct remote_option *const *tables, const char *name, char *ret,
                            size_t size)
 {
@@ -180,7 +148,7 @@ void remote_option_suggest(const struct remote_option *const *tables, const char
 
         snprintf(spelling, sizeof(spelling), "%s%s", use.option->name,
                  remote_option_suffixes[use.form]);
-        distance = edit_distance(name, spelling);
+        distance = remote_word_distance(name, spelling);
         if (distance < limit) {
             limit = distance;
             snprintf(ret, size, "%s", spelling);

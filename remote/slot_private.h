@@ -65,6 +65,10 @@ void remote_slot_close(struct remote_slot *slot);
 void remote_lookup_siblings(struct remote_slot *slot, const struct remote_key *key,
                             struct remote_key_list *ret);
 
+/* lookup.c: what the service has under this name now, oldest version first; one request. */
+enum remote_rc remote_lookup_read(struct remote_slot *slot, const char *name,
+                                  struct remote_key_list *ret, struct remote_error *err)
+    REMOTE_MUST_CHECK;
 /* lookup.c: the service says that the key is gone; the next look-up asks anew. */
 void remote_lookup_forget(struct remote_slot *slot, const char *name);
 

@@ -8,7 +8,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#include "libctx.h"
+#include "local.h"
 #include "log.h"
 
 /* Where Debian, Fedora and Alpine keep the system's bundle; used without ca_file. It is read
@@ -64,25 +64,6 @@ static STACK_OF(X509) * read_chain(struct remote_slice pem)
     return chain;
 }
 
-/* An encrypted key must not make libcrypto ask on the terminal of whoever loaded us. */
-static int no_passphrase(char *buf, int size, int writing, void *arg)
-{
-    (void)buf, (void)size, (void)writing, (void)arg;
-    return -1;
-}
-
-static EVP_PKEY *read_key(struct remote_slice pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-    EVP_PKEY *pkey =
-        bio ? PEM_read_bio_PrivateKey_ex(bio, NULL, no_passphrase, NULL, remote_libctx(), NULL)
-            : NULL;
-
-    BIO_free(bio);
-    ERR_clear_error();
-    return pkey;
-}
-
 static void chain_free(STACK_OF(X509) * chain)
 {
     sk_X509_pop_free(chain, X509_free);
@@ -106,7 +87,7 @@ static const char *parse_store(struct remote_tls *tls)
 static const char *parse_client(struct remote_tls *tls)
 {
     STACK_OF(X509) *chain = read_chain(remote_secret_slice(&tls->cert.bytes));
-    EVP_PKEY *pkey = read_key(remote_secret_slice(&tls->key.bytes));
+    EVP_PKEY *pkey = remote_local_private_pem(remote_secret_slice(&tls->key.bytes));
     const char *fault = NULL;
 
     if (chain == NULL)
