@@ -7,6 +7,9 @@
 #include "log.h"
 #include "slot_private.h"
 
+/* Services make RSA keys while we wait, Vault its wrapping key too: that takes seconds. */
+#define MAKING_MS 30000
+
 /* ---- may it? ---- */
 
 static enum remote_rc need_allow(const struct remote_slot *slot, enum remote_allow what,
@@ -56,13 +59,20 @@ static enum remote_rc check_spec(const struct remote_slot *slot, const struct re
 
 /* ---- requests ---- */
 
+static void begin(struct remote_call *call, struct remote_slot *slot, enum remote_op_kind kind)
+{
+    remote_call_init(call, slot, kind);
+    if (slot->policy.timeout_ms < MAKING_MS)
+        call->deadline_ms = remote_now_ms() + MAKING_MS;
+}
+
 static enum remote_rc simple(struct remote_slot *slot, enum remote_op_kind kind, const char *name,
                              struct remote_error *err)
 {
     struct remote_call call;
     enum remote_rc rc;
 
-    remote_call_init(&call, slot, kind);
+    begin(&call, slot, kind);
     call.op.name = name;
     rc = remote_exchange_one(&call, err);
     remote_call_clear(&call);
@@ -149,7 +159,7 @@ enum remote_rc remote_slot_generate(struct remote_slot *slot, const char *name,
     REMOTE_TRY(check_name(slot, name, err));
     REMOTE_TRY(check_spec(slot, spec, err));
     REMOTE_TRY(refuse_existing(slot, name, err));
-    remote_call_init(&call, slot, REMOTE_OP_GENERATE);
+    begin(&call, slot, REMOTE_OP_GENERATE);
     call.op.name = name;
     call.op.spec = *spec;
     rc = remote_exchange_one(&call, err);
@@ -167,7 +177,7 @@ static enum remote_rc fetch_wrapping(struct remote_slot *slot, struct remote_buf
 
     if (!remote_backend_has_op(slot->ops, REMOTE_OP_WRAPPING_KEY))
         return REMOTE_OK;
-    remote_call_init(&call, slot, REMOTE_OP_WRAPPING_KEY);
+    begin(&call, slot, REMOTE_OP_WRAPPING_KEY);
     rc = remote_exchange_one(&call, err);
     if (rc == REMOTE_OK) {
         *ret = call.op.answer;
@@ -191,7 +201,7 @@ enum remote_rc remote_slot_import(struct remote_slot *slot, const char *name,
     REMOTE_TRY(check_spec(slot, spec, err));
     REMOTE_TRY(refuse_existing(slot, name, err));
     REMOTE_TRY(fetch_wrapping(slot, &wrapping, err));
-    remote_call_init(&call, slot, REMOTE_OP_IMPORT);
+    begin(&call, slot, REMOTE_OP_IMPORT);
     call.op.name = name;
     call.op.spec = *spec;
     call.op.material = material;

@@ -2,8 +2,9 @@
 /*
  * What changes keys in a service: off until the slot's `allow` names it, for every backend
  * alike. None of these requests is repeated after it may have reached the service. Existing
- * names are refused, never silently versioned. Called inside the guard, by any thread; each
- * blocks for at most a few times the slot's timeout.
+ * names are refused, never silently versioned. Called inside the guard, by any thread. Each
+ * request may take 30 s, or the slot's timeout where that is longer: services make RSA keys while
+ * we wait.
  *
  * In all of them:
  * REMOTE_E_FORBIDDEN_USE  the slot's `allow` does not name it
