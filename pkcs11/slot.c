@@ -268,6 +268,8 @@ static CK_RV get_mechanism_info(struct pkcs11_call *call, CK_SLOT_ID id, CK_MECH
     for (size_t i = 0; i < remote_mechanism_count; i++)
         if (remote_mechanisms[i].ckm == type)
             info_add_row(&info, slot->remote, &remote_mechanisms[i]);
+    if (info.flags == 0 && remote_hash_of_ckm(type) != REMOTE_HASH_NONE)
+        info.flags = CKF_DIGEST; /* not listed (digest.c), but SunPKCS11 asks before it makes PSS */
     if (info.flags == 0)
         return CKR_MECHANISM_INVALID;
     *ret = info;

@@ -69,7 +69,8 @@ def enter_environment():
 
 
 class LibraryTestCase(ConsumerTestCase):
-    """The libraries read the configuration's name from this process's environment."""
+    """The module reads the configuration's name from this process's environment. Each library is
+    imported by its own tests: it is there only in the virtual environment."""
 
     keys = {"rsa": "rsa-2048", "ec": "ecdsa-p256", "p384": "ecdsa-p384", "aes": "aes256-gcm96"}
     certified = ("rsa",)
