@@ -44,11 +44,7 @@ static CK_RV create_object(struct pkcs11_call *call, const struct pkcs11_templat
 
     if (!ret)
         return CKR_ARGUMENTS_BAD;
-    PKCS11_TRY(pkcs11_template_check(template));
-    if (!pkcs11_template_find(template, CKA_CLASS))
-        return CKR_TEMPLATE_INCOMPLETE;
-    PKCS11_TRY(pkcs11_template_ulong(template, CKA_CLASS, &class));
-    PKCS11_TRY(pkcs11_template_bool(template, CKA_TOKEN, &token));
+    PKCS11_TRY(pkcs11_template_begin(template, &class, &token));
     if (token)
         return pkcs11_token_key_create(call, template, class, ret);
     if (class != CKO_SECRET_KEY)

@@ -79,6 +79,12 @@ const CK_ATTRIBUTE *pkcs11_template_find(const struct pkcs11_template *template,
                                          CK_ATTRIBUTE_TYPE type);
 /* CKR_ARGUMENTS_BAD: cannot be read. CKR_TEMPLATE_INCONSISTENT: names an attribute twice. */
 CK_RV pkcs11_template_check(const struct pkcs11_template *template);
+/*
+ * The same for a template that makes an object, with what decides how: CKA_CLASS, which must be
+ * there (CKR_TEMPLATE_INCOMPLETE), and CKA_TOKEN, which leaves *ret_token alone when it is not.
+ */
+CK_RV pkcs11_template_begin(const struct pkcs11_template *template, CK_ULONG *ret_class,
+                            bool *ret_token);
 /* An attribute that is absent leaves *ret alone. CKR_ATTRIBUTE_VALUE_INVALID. */
 CK_RV pkcs11_template_bool(const struct pkcs11_template *template, CK_ATTRIBUTE_TYPE type,
                            bool *ret);

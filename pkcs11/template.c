@@ -52,3 +52,13 @@ CK_RV pkcs11_template_ulong(const struct pkcs11_template *template, CK_ATTRIBUTE
     memcpy(ret, attribute->pValue, sizeof(*ret));
     return CKR_OK;
 }
+
+CK_RV pkcs11_template_begin(const struct pkcs11_template *template, CK_ULONG *ret_class,
+                            bool *ret_token)
+{
+    PKCS11_TRY(pkcs11_template_check(template));
+    if (!pkcs11_template_find(template, CKA_CLASS))
+        return CKR_TEMPLATE_INCOMPLETE;
+    PKCS11_TRY(pkcs11_template_ulong(template, CKA_CLASS, ret_class));
+    return pkcs11_template_bool(template, CKA_TOKEN, ret_token);
+}

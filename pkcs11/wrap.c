@@ -118,11 +118,7 @@ static CK_RV unwrap(struct pkcs11_call *call, struct pkcs11_operation *operation
     CK_ULONG class = CKO_SECRET_KEY;
     bool token = false;
 
-    PKCS11_TRY(pkcs11_template_check(template));
-    if (!pkcs11_template_find(template, CKA_CLASS))
-        return CKR_TEMPLATE_INCOMPLETE;
-    PKCS11_TRY(pkcs11_template_ulong(template, CKA_CLASS, &class));
-    PKCS11_TRY(pkcs11_template_bool(template, CKA_TOKEN, &token));
+    PKCS11_TRY(pkcs11_template_begin(template, &class, &token));
     if (token)
         return unwrap_token_key(call, operation, wrapped, class, template, ret);
     if (class != CKO_SECRET_KEY)
