@@ -136,12 +136,25 @@ static void prepare_transfer(struct remote_call *call, int64_t now)
     transfer->deadline_ms = attempt_deadline(call, now);
 }
 
+/* NULL where the operation, or the slot, takes none. */
+static const struct remote_grant *grant_of(const struct remote_call *call)
+{
+    if (call->lent != NULL)
+        return call->lent;
+    return call->grant != NULL ? &call->grant->grant : NULL;
+}
+
+/* A request that ran out of memory half way must not go out: its header may lack the token. */
+static enum remote_rc check_request(const struct remote_request *request, struct remote_error *err)
+{
+    REMOTE_TRY(remote_buf_check(&request->path, err));
+    REMOTE_TRY(remote_buf_check(&request->headers, err));
+    return remote_buf_check(&request->body, err);
+}
+
 static void launch(struct driver *driver, struct remote_call *call, int64_t now)
 {
     const struct remote_backend_ops *ops = call->slot->ops;
-    const struct remote_grant *grant = call->lent    ? call->lent
-                                       : call->grant ? &call->grant->grant
-                                                     : NULL;
     struct remote_error err = { 0 };
     enum remote_rc rc;
 
@@ -155,10 +168,10 @@ static void launch(struct driver *driver, struct remote_call *call, int64_t now)
                         call->slot->name, ops->title));
         return;
     }
-    rc = ops->ops[call->op.kind].build(call->slot->conn, &call->op, grant, call->attempt,
+    rc = ops->ops[call->op.kind].build(call->slot->conn, &call->op, grant_of(call), call->attempt,
                                        &call->request, &err);
     if (rc == REMOTE_OK)
-        rc = remote_buf_check(&call->request.body, &err);
+        rc = check_request(&call->request, &err);
     if (rc == REMOTE_OK) {
         prepare_transfer(call, now);
         rc = driver->transport->start(driver->unit, &call->transfer, &err);
@@ -436,15 +449,12 @@ static struct remote_call *find_blocking(struct remote_call *const *calls, size_
 /* Such a backend reconnects and repeats by itself; only credentials are the core's. */
 static void perform(struct driver *driver, struct remote_call *call)
 {
-    const struct remote_grant *grant = call->lent    ? call->lent
-                                       : call->grant ? &call->grant->grant
-                                                     : NULL;
     int64_t started = remote_now_us();
     enum remote_rc rc;
 
     call->err = (struct remote_error){ 0 };
-    rc =
-        call->slot->ops->perform(call->slot->conn, &call->op, grant, call->deadline_ms, &call->err);
+    rc = call->slot->ops->perform(call->slot->conn, &call->op, grant_of(call), call->deadline_ms,
+                                  &call->err);
     call->err.rc = rc;
     call->latency_us = remote_now_us() - started;
     atomic_fetch_add_explicit(&call->slot->counters.requests, 1, memory_order_relaxed);
