@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "command.h"
-#include "encode.h"
 #include "fail.h"
 #include "io.h"
 #include "output.h"
@@ -11,12 +10,7 @@ static int print_json(const struct tools_args *args, const struct tools_target *
 {
     CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
 
-    if (args->hex)
-        remote_hex_append(&text, bytes);
-    else
-        remote_base64_append(&text, bytes);
-    if (text.failed)
-        return tools_fail(TOOLS_FAILED, "out of memory");
+    TOOLS_TRY(tools_output_encode(args, bytes, &text));
     return tools_json_print(args, json_pack("{s:s,s:s}", "slot", remote_slot_name(target->slot),
                                             "random", text.data));
 }

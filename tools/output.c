@@ -186,17 +186,22 @@ void tools_output_date(int64_t seconds, char ret[16])
         strcpy(ret, "-");
 }
 
+int tools_output_encode(const struct tools_args *args, struct remote_slice bytes,
+                        struct remote_buf *ret)
+{
+    if (args->hex)
+        remote_hex_append(ret, bytes);
+    else
+        remote_base64_append(ret, bytes);
+    return ret->failed ? tools_fail(TOOLS_FAILED, "out of memory") : TOOLS_OK;
+}
+
 static int print_result_json(const struct tools_args *args, const struct remote_key *key,
                              const char *mechanism, const char *what, struct remote_slice bytes)
 {
     CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
 
-    if (args->hex)
-        remote_hex_append(&text, bytes);
-    else
-        remote_base64_append(&text, bytes);
-    if (text.failed)
-        return tools_fail(TOOLS_FAILED, "out of memory");
+    TOOLS_TRY(tools_output_encode(args, bytes, &text));
     return tools_json_print(args,
                             json_pack("{s:s,s:s,s:i,s:s,s:s}", "slot", remote_slot_name(key->slot),
                                       "key", key->name, "version", (int)key->version, "mechanism",

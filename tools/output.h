@@ -47,6 +47,10 @@ int tools_output_result(const struct tools_args *args, const struct remote_key *
                         const char *mechanism, const char *what, struct remote_slice bytes,
                         bool secret);
 
+/* Bytes as text for JSON: base64, or hex digits with --hex. */
+int tools_output_encode(const struct tools_args *args, struct remote_slice bytes,
+                        struct remote_buf *ret);
+
 /* What became of a key: "key 'web' of slot 'prod': made, version 1, ec P-256", or JSON. */
 int tools_output_key(const struct tools_args *args, struct remote_slot *slot,
                      const struct remote_key *key, const char *what);
