@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "build-config.h"
+#include "local.h"
 
 #define X(name) extern const struct remote_backend_ops remote_backend_##name;
 REMOTE_FOREACH_BACKEND(X)
@@ -75,6 +76,11 @@ bool remote_backend_can(const struct remote_backend_ops *ops, const struct remot
 void remote_op_clear(struct remote_op *op)
 {
     remote_key_list_clear(&op->keys);
+    for (size_t i = 0; i < op->cert_count; i++)
+        remote_cert_free(op->certs[i]);
+    free(op->certs);
+    op->certs = NULL;
+    op->cert_count = 0;
     remote_names_clear(&op->names);
     remote_secret_clear(&op->grant.token);
     memset(&op->grant, 0, sizeof(op->grant));

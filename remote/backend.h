@@ -12,6 +12,7 @@
 #include "key.h"
 
 struct remote_transport;
+struct remote_cert;
 
 enum remote_op_kind {
     REMOTE_OP_LOGIN,  /* credentials -> grant */
@@ -31,7 +32,13 @@ enum remote_op_kind {
     REMOTE_OP_ROTATE,       /* a new version of op->name */
     REMOTE_OP_UNPROTECT,    /* lifts what keeps op->name from being destroyed */
     REMOTE_OP_DESTROY,      /* op->name with all its versions */
-    REMOTE_OP_DATA_KEY,     /* op->length bytes made by the service: items[0] clear, [1] sealed */
+    REMOTE_OP_LABEL,        /* op->name is called op->label from now on, with all its versions */
+    REMOTE_OP_DATA_KEY,     /* op->length bytes made by the service: items[0] clear, [1] sealed.
+                               A service that keeps data keys itself (`once`) calls it op->name */
+    REMOTE_OP_RELEASE,      /* items[0]: the bytes of op->key, which the service gives out */
+    REMOTE_OP_DOCUMENT, /* op->name: a path of the service's API, op->material: what is sent along;
+                           its answer as it is */
+    REMOTE_OP_REWRAP,   /* items: what ENCRYPT made, as it would be made now */
     REMOTE_OP_COUNT
 };
 
@@ -58,7 +65,9 @@ struct remote_names {
 struct remote_op {
     enum remote_op_kind kind;
     const char *name;             /* READ: the key's; LIST: the page (NULL: the first) */
-    const struct remote_key *key; /* SIGN, DECRYPT, ENCRYPT, MAC */
+    const char *label;            /* LABEL */
+    const struct remote_key *key; /* SIGN, DECRYPT, ENCRYPT, MAC; ROTATE: its newest version;
+                                     READ: what LIST has just told of it, NULL: nothing */
     struct remote_params params;
     struct remote_item *items; /* SIGN, DECRYPT, ENCRYPT, MAC; RANDOM: one, out only */
     size_t item_count;
@@ -67,12 +76,24 @@ struct remote_op {
     struct remote_slice material; /* IMPORT: PKCS#8 DER of a key pair, or the secret itself */
     struct remote_slice wrapping; /* IMPORT: what WRAPPING_KEY answered */
     struct remote_slice pin;      /* LOGIN, PROVE of a PIN slot: the credential; else empty */
+    /*
+     * An operation of several requests: parse() sets `more`, and the core builds again with the
+     * next step, within the same deadline. What build() then needs is in the results so far.
+     */
+    unsigned step; /* 0: the first */
+    bool more;
     /* results */
-    struct remote_key_list keys; /* READ: every version, oldest first */
-    struct remote_names names;   /* LIST */
-    struct remote_grant grant;   /* LOGIN, RENEW, PROVE */
-    char detail[128];            /* HEALTH */
-    struct remote_buf answer;    /* WRAPPING_KEY: the service's key, as the backend wants it */
+    struct remote_key_list keys; /* READ: every version, oldest first; GENERATE, IMPORT: the new
+                                    one, where the answer tells it. LIST, beside `names`: keys
+                                    of which the listing tells more than a name; those with an id
+                                    are complete, the others go through READ */
+    struct remote_cert **certs;  /* READ: of the key's versions, as the service keeps them */
+    size_t cert_count;
+    struct remote_names names; /* LIST */
+    struct remote_grant grant; /* LOGIN, RENEW, PROVE */
+    char detail[128];          /* HEALTH; DESTROY: what else there is to know */
+    struct remote_buf answer;  /* WRAPPING_KEY: the service's key, as the backend wants it; else
+                                  what a further step needs */
 };
 
 struct remote_request {
@@ -80,15 +101,24 @@ struct remote_request {
     struct remote_buf path;    /* behind the endpoint's URL, begins with '/' */
     struct remote_buf body;    /* empty: none */
     struct remote_buf headers; /* "Name: value\n" lines */
+    unsigned origin;           /* of remote_slot_add_origin(); 0: the slot's `url` */
     size_t reply_max;          /* bytes; 0: REMOTE_REPLY_MAX */
-    bool want_date;            /* the reply's Date is asked for (HEALTH) */
+    bool secret_query;         /* what stands behind '?' in the path is told to nobody */
+    bool want_date;            /* the reply's Date is asked for (HEALTH; where clocks matter) */
+    bool once;                 /* the core's: not to be sent twice, not even by the transport */
+    bool fresh;                /* the service takes such a request once: it must be built anew to be
+                                  sent again. For specimen.h */
+    const char *want_header;   /* static, "Name:": its first value is asked for; NULL: none */
 };
+#define REMOTE_HEADER_MAX 512 /* bytes of a header that was asked for; a longer one is cut */
 #define REMOTE_REPLY_MAX (2u << 20)
 
 struct remote_reply {
     int status;
     struct remote_slice body;
     unsigned retry_after_s; /* 0: not said */
+    const char *header;     /* what want_header named; "": not there */
+    int64_t date;           /* seconds since 1970, with want_date; 0: not there */
 };
 
 struct remote_backend_alg {
@@ -113,10 +143,12 @@ struct remote_backend_ops {
     const struct remote_backend_alg *algs; /* ends with REMOTE_ALG_NONE */
     const struct {
         unsigned min, max;
-    } sizes[REMOTE_KEY_TYPE_COUNT];           /* bits; 0: not served */
-    int64_t timeout_ms;                       /* default of `timeout` */
+    } sizes[REMOTE_KEY_TYPE_COUNT]; /* bits; 0: not served */
+    const int *curves;  /* EC: NIDs of those it makes keys on, 0-ended; NULL: P-256, P-384, P-521 */
+    int64_t timeout_ms; /* default of `timeout` */
     const struct remote_transport *transport; /* NULL: remote_transport_http */
     size_t input_max;                         /* bytes of one operation's input */
+    size_t random_max;                        /* bytes of one RANDOM; 0: as many as are wanted */
     /* The most that REMOTE_ALG_AEAD makes of so many bytes; NULL: as REMOTE_ALG_AES_GCM. */
     size_t (*sealed_max)(const struct remote_key *key, size_t len);
     bool https; /* takes `url` and the TLS options */
@@ -125,6 +157,7 @@ struct remote_backend_ops {
     enum remote_rc (*open)(struct remote_slot *slot, const struct remote_section *section,
                            struct remote_conn **ret, struct remote_error *err);
     void (*close)(struct remote_conn *conn);
+    void (*trim)(struct remote_conn *conn); /* gives up idle sessions of its own; NULL: none */
 
     /* Names of credentials that `pin` may name; blank-separated. */
     const char *pins;
@@ -145,6 +178,10 @@ struct remote_backend_ops {
      * Any thread, under no lock.
      */
     bool (*offers)(const struct remote_conn *conn, enum remote_alg alg, enum remote_hash hash);
+    /* The same of `ops`. */
+    bool (*serves)(const struct remote_conn *conn, enum remote_op_kind kind);
+    /* Whether READ may bring certificates. NULL: never. */
+    bool (*keeps_certs)(const struct remote_conn *conn);
     /* How many items one request may carry for this operation; 1 or NULL: no batches. */
     size_t (*batch)(const struct remote_conn *conn, enum remote_op_kind kind,
                     const struct remote_key *key, const struct remote_params *params);
@@ -201,6 +238,19 @@ void remote_names_clear(struct remote_names *names);
 /* A new key version for READ's result, refs 1, everything else zero but name and slot. */
 struct remote_key *remote_key_new(struct remote_slot *slot, const char *name, unsigned version,
                                   struct remote_error *err);
+
+/* ---- for a backend's open(): where else its requests go ---- */
+/*
+ * An origin beside the slot's `url`, for struct remote_request.origin: an identity provider, say.
+ * It has the slot's trust, proxy and timeouts, but neither its server_name nor its pin_sha256, and
+ * no failover. url: https://HOST[:PORT] without a path; `option` stands for it in messages.
+ * near: a metadata service, which may be http:// to this host or to a link-local address, and is
+ * never asked through a proxy.
+ */
+enum remote_rc remote_slot_add_origin(struct remote_slot *slot,
+                                      const struct remote_section *section, const char *option,
+                                      const char *url, bool near, unsigned *ret,
+                                      struct remote_error *err) REMOTE_MUST_CHECK;
 
 /* ---- for a backend's open(): credentials as configured ---- */
 /*

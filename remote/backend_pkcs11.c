@@ -51,6 +51,11 @@ static void pkcs11_close(struct remote_conn *conn)
     free(hsm);
 }
 
+static void pkcs11_trim(struct remote_conn *conn)
+{
+    hsm_sessions_trim((struct hsm *)conn);
+}
+
 static enum remote_rc open_module(struct hsm *hsm, const struct remote_section *section,
                                   struct remote_error *err)
 {
@@ -208,7 +213,7 @@ static const struct {
     [REMOTE_OP_ENCRYPT] = { hsm_encrypt, false },  [REMOTE_OP_MAC] = { hsm_sign, false },
     [REMOTE_OP_RANDOM] = { hsm_random, false },    [REMOTE_OP_DATA_KEY] = { hsm_data_key, false },
     [REMOTE_OP_GENERATE] = { hsm_generate, true }, [REMOTE_OP_IMPORT] = { hsm_import, true },
-    [REMOTE_OP_DESTROY] = { hsm_destroy, true },
+    [REMOTE_OP_DESTROY] = { hsm_destroy, true },   [REMOTE_OP_LABEL] = { hsm_rename, true },
 };
 
 /* What a failed attempt leaves to a second one: a new connection, or a look where the key is now.
@@ -270,6 +275,7 @@ const struct remote_backend_ops remote_backend_pkcs11 = {
     .https = false,
     .open = pkcs11_open,
     .close = pkcs11_close,
+    .trim = pkcs11_trim,
     .pins = "pin",
     .pin_fits = pkcs11_pin_fits,
     .grant = pkcs11_grant,
@@ -281,5 +287,5 @@ const struct remote_backend_ops remote_backend_pkcs11 = {
                 1u << REMOTE_OP_READ | 1u << REMOTE_OP_SIGN | 1u << REMOTE_OP_DECRYPT |
                 1u << REMOTE_OP_ENCRYPT | 1u << REMOTE_OP_MAC | 1u << REMOTE_OP_RANDOM |
                 1u << REMOTE_OP_DATA_KEY | 1u << REMOTE_OP_GENERATE | 1u << REMOTE_OP_IMPORT |
-                1u << REMOTE_OP_DESTROY,
+                1u << REMOTE_OP_DESTROY | 1u << REMOTE_OP_LABEL,
 };

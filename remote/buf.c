@@ -136,9 +136,10 @@ void remote_buf_clear(struct remote_buf *buf)
 {
     if (!buf)
         return;
-    if (buf->data)
+    if (buf->data) {
         explicit_bzero(buf->data, buf->cap);
-    free(buf->data);
+        free(buf->data);
+    }
     *buf = (struct remote_buf){ 0 };
 }
 

@@ -208,6 +208,38 @@ static bool begin_gcm_iv(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *evp, size_t len,
            EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)len, NULL) == 1;
 }
 
+/* ---- contexts that stay keyed ---- */
+
+/* All that the next message of it changes is the IV; another length of that would be a change. */
+static bool stays_keyed(const struct remote_cipher_params *params)
+{
+    return params->cipher == REMOTE_CIPHER_AES_GCM && params->iv.len == GCM_IV_USUAL;
+}
+
+static EVP_CIPHER_CTX *take_kept(struct remote_secret_key *key)
+{
+    EVP_CIPHER_CTX *ctx = NULL;
+
+    for (size_t i = 0; ctx == NULL && i < ARRAY_SIZE(key->kept); i++)
+        if (atomic_load_explicit(&key->kept[i], memory_order_relaxed) != NULL)
+            ctx = atomic_exchange(&key->kept[i], NULL);
+    return ctx;
+}
+
+/* Takes it over; one that finds no place is freed. */
+static void keep(struct remote_secret_key *key, EVP_CIPHER_CTX *ctx)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(key->kept); i++) {
+        EVP_CIPHER_CTX *none = NULL;
+
+        if (atomic_compare_exchange_strong(&key->kept[i], &none, ctx))
+            return;
+    }
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+/* ---- Init ---- */
+
 static bool begin(EVP_CIPHER_CTX *ctx, struct remote_slice key,
                   const struct remote_cipher_params *params, bool encrypt)
 {
@@ -232,20 +264,38 @@ static bool begin(EVP_CIPHER_CTX *ctx, struct remote_slice key,
     return transform(ctx, NULL, params->aad, &unused);
 }
 
+/* Of AES-GCM, in either direction whatever was done last (EVP_EncryptInit(3)). */
+static bool begin_again(EVP_CIPHER_CTX *ctx, const struct remote_cipher_params *params,
+                        bool encrypt)
+{
+    size_t unused;
+
+    return EVP_CipherInit_ex2(ctx, NULL, NULL, params->iv.data, encrypt, NULL) == 1 &&
+           transform(ctx, NULL, params->aad, &unused);
+}
+
 enum remote_rc remote_cipher_init(struct remote_cipher_run *run, struct remote_secret_key *key,
                                   const struct remote_cipher_params *params, bool encrypt,
                                   struct remote_error *err)
 {
-    EVP_CIPHER_CTX *ctx;
+    EVP_CIPHER_CTX *ctx = NULL;
+    bool keyed, ok;
 
     REMOTE_TRY(check_params(key, params, err));
-    ctx = EVP_CIPHER_CTX_new();
-    if (ctx == NULL || !begin(ctx, remote_secret_key_value(key), params, encrypt)) {
+    if (stays_keyed(params))
+        ctx = take_kept(key);
+    keyed = ctx != NULL;
+    if (!keyed)
+        ctx = EVP_CIPHER_CTX_new();
+    ok = ctx != NULL && (keyed ? begin_again(ctx, params, encrypt)
+                               : begin(ctx, remote_secret_key_value(key), params, encrypt));
+    if (!ok) {
         EVP_CIPHER_CTX_free(ctx);
         return remote_crypto_fail(err, "cannot begin a cipher");
     }
     remote_cipher_clear(run);
     run->ctx = ctx;
+    run->keeper = stays_keyed(params) ? remote_secret_key_ref(key) : NULL;
     run->encrypt = encrypt;
     run->limit = input_limit(params, encrypt);
     run->params = *params;
@@ -500,6 +550,15 @@ static enum remote_rc end(struct remote_cipher_run *run, struct remote_slice hel
     return endings[kind_of(run)->shape](run, held, to, ret_made, err);
 }
 
+/* Of a run that went well. */
+static void give_back(struct remote_cipher_run *run)
+{
+    if (run->keeper == NULL)
+        return;
+    keep(run->keeper, run->ctx);
+    run->ctx = NULL;
+}
+
 enum remote_rc remote_cipher_final(struct remote_cipher_run *run, struct remote_buf *out,
                                    struct remote_error *err)
 {
@@ -518,6 +577,8 @@ enum remote_rc remote_cipher_final(struct remote_cipher_run *run, struct remote_
         else
             explicit_bzero(to, room);
     }
+    if (rc == REMOTE_OK)
+        give_back(run);
     remote_cipher_clear(run);
     return rc;
 }
@@ -549,7 +610,9 @@ enum remote_rc remote_cipher_whole(struct remote_cipher_run *run, struct remote_
     if (to == NULL) /* which libcrypto would understand as associated data */
         return REMOTE_FAIL(err, REMOTE_E_USAGE, "no room for the output");
     rc = work_whole(run, in, to, ret_len, err);
-    if (rc != REMOTE_OK)
+    if (rc == REMOTE_OK)
+        give_back(run);
+    else
         explicit_bzero(to, room);
     remote_cipher_clear(run);
     return rc;
@@ -560,6 +623,9 @@ void remote_cipher_clear(struct remote_cipher_run *run)
     if (run == NULL)
         return;
     EVP_CIPHER_CTX_free(run->ctx); /* wipes the key schedule */
+    remote_secret_key_unref(run->keeper);
     remote_buf_clear(&run->held);
-    memset(run, 0, sizeof(*run));
+    run->ctx = NULL; /* without which the rest means nothing */
+    run->keeper = NULL;
+    run->taken = 0;
 }

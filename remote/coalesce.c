@@ -95,7 +95,8 @@ static struct item *item_new(struct remote_slice in, int64_t deadline_ms)
 static bool same_params(const struct remote_params *a, const struct remote_params *b)
 {
     return a->alg == b->alg && a->hash == b->hash && a->mgf_hash == b->mgf_hash &&
-           a->salt_len == b->salt_len && remote_slice_equal(a->aad, b->aad);
+           a->salt_len == b->salt_len && a->wrapping == b->wrapping &&
+           remote_slice_equal(a->aad, b->aad);
 }
 
 static struct remote_group *group_new(struct remote_slot *slot, enum remote_op_kind kind,

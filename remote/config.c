@@ -359,11 +359,16 @@ static void close_fd(int *fd)
         close(*fd);
 }
 
+bool remote_config_is_drop_in(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return name[0] != '.' && dot && strcmp(dot, ".conf") == 0;
+}
+
 static int is_conf(const struct dirent *entry)
 {
-    const char *dot = strrchr(entry->d_name, '.');
-
-    return entry->d_name[0] != '.' && dot && strcmp(dot, ".conf") == 0;
+    return remote_config_is_drop_in(entry->d_name);
 }
 
 /* Not alphasort(), whose order depends on the host's locale. */

@@ -71,6 +71,16 @@ enum remote_rc remote_config_parse(const char *name, struct remote_slice text,
     REMOTE_MUST_CHECK;
 void remote_config_clear(struct remote_config *config);
 
+/*
+ * What the files at that path are now, told by stat(2) alone: differs once one of them was changed,
+ * added or taken away. path as for remote_config_load().
+ */
+struct remote_config_stamp {
+    uint64_t sum;
+    bool young; /* one was changed so lately that somebody may still be writing it */
+};
+void remote_config_stamp(const char *path, struct remote_config_stamp *ret);
+
 /* ---- one section ---- */
 const char *remote_section_name(const struct remote_section *section); /* the slot's */
 /* "FILE:LINE" where the section begins; for messages. */
@@ -83,6 +93,9 @@ void remote_section_break(struct remote_section *section, const struct remote_er
 enum remote_rc remote_section_check(struct remote_section *section,
                                     const struct remote_option *const *tables,
                                     struct remote_error *err) REMOTE_MUST_CHECK;
+
+/* Whether both say the same: name, and options and values line by line, wherever they stand. */
+bool remote_section_same(const struct remote_section *a, const struct remote_section *b);
 
 /* Values as checked. The pointers live as long as the config. */
 const char *remote_section_text(const struct remote_section *section, const char *option,

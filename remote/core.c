@@ -3,17 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core_private.h"
 #include "log.h"
-#include "slot_private.h"
 
-struct remote_core {
-    char *path; /* NULL: the default pair */
-    unsigned refs;
-    struct remote_config config;
-    struct remote_slot **slots;
-    size_t slot_count;
-    struct remote_core *next;
-};
+/* Between two looks at the configuration's files. */
+#define LOOK_MS 1000
 
 static struct remote_lock registry_lock = REMOTE_LOCK_STATIC(REMOTE_LOCK_REGISTRY);
 static struct remote_core *registry;
@@ -25,70 +19,74 @@ static bool same_path(const char *a, const char *b)
 
 static void core_free(struct remote_core *core)
 {
-    for (size_t i = 0; i < core->slot_count; i++)
-        remote_slot_close(core->slots[i]);
-    free(core->slots);
-    remote_config_clear(&core->config);
+    size_t count = atomic_load(&core->slot_count);
+
+    for (size_t i = 0; i < count; i++)
+        remote_slot_close(atomic_load(&core->slots[i]));
+    while (core->replaced != NULL) {
+        struct remote_slot *slot = core->replaced;
+
+        core->replaced = slot->next_replaced;
+        remote_slot_close(slot);
+    }
+    while (core->loaded != NULL) {
+        struct remote_loaded *loaded = core->loaded;
+
+        core->loaded = loaded->next;
+        remote_config_clear(&loaded->config);
+        free(loaded);
+    }
+    free(core->source);
     free(core->path);
     free(core);
 }
 
-static enum remote_rc open_slots(struct remote_core *core, struct remote_error *err)
+static enum remote_rc load_first(struct remote_core *core, struct remote_error *err)
 {
-    core->slots = calloc(core->config.slot_count + 1, sizeof(struct remote_slot *));
-    if (core->slots == NULL)
-        return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
-    for (size_t i = 0; i < core->config.slot_count; i++) {
-        struct remote_slot *slot = remote_slot_open(core, core->config.slots[i]);
+    struct remote_parted none = { 0 };
 
-        if (slot == NULL)
-            return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
-        core->slots[core->slot_count++] = slot;
-    }
-    return REMOTE_OK;
+    remote_config_stamp(core->path, &core->stamp);
+    REMOTE_TRY(remote_core_load(core, false, &none, err));
+    atomic_store(&core->next_look_ms, remote_now_ms() + LOOK_MS);
+    core->source = strdup(core->loaded->config.source);
+    return core->source != NULL ? REMOTE_OK : REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
 }
 
-/* One company's token must not be walked past another company's server by a PIN dialogue. */
-static void require_shared_pins(struct remote_config *config)
+static struct remote_core *find(const char *path)
 {
-    size_t pins = 0;
+    struct remote_core *core = registry;
 
-    for (size_t i = 0; i < config->slot_count; i++)
-        pins += remote_section_has(config->slots[i], "pin");
-    for (size_t i = 0; pins > 1 && i < config->slot_count; i++) {
-        struct remote_section *section = config->slots[i];
-        struct remote_error err = { 0 };
-        const char *shared = remote_section_text(section, "pin_shared", "no");
-
-        if (!remote_section_has(section, "pin") || strcmp(shared, "yes") == 0)
-            continue;
-        remote_section_fail(section, "pin", &err,
-                            "%zu slots take a PIN, and programs try one PIN on all of them; set "
-                            "pin_shared = yes in each to allow that",
-                            pins);
-        remote_section_break(section, &err);
-    }
+    while (core != NULL && !same_path(core->path, path))
+        core = core->next;
+    return core;
 }
 
-static enum remote_rc load(struct remote_core *core, struct remote_error *err)
+static void detach(struct remote_core *core)
 {
-    REMOTE_TRY(remote_config_load(core->path, &core->config, err));
-    if (core->config.global != NULL)
-        REMOTE_TRY(remote_log_setup(remote_section_text(core->config.global, "log", NULL),
-                                    remote_section_text(core->config.global, "log_level", NULL),
-                                    err));
-    require_shared_pins(&core->config);
-    return open_slots(core, err);
+    struct remote_core **at = &registry;
+
+    while (*at != core)
+        at = &(*at)->next;
+    *at = core->next;
+}
+
+/* What remote_core_release() left behind; to be freed when the lock is not held any more. */
+static struct remote_core *detach_released(const char *path)
+{
+    struct remote_core *core = find(path);
+
+    if (core == NULL || core->refs > 0)
+        return NULL;
+    detach(core);
+    return core;
 }
 
 static enum remote_rc open_locked(const char *path, struct remote_core **ret,
                                   struct remote_error *err)
 {
-    struct remote_core *core = registry;
+    struct remote_core *core = find(path);
     enum remote_rc rc;
 
-    while (core != NULL && !same_path(core->path, path))
-        core = core->next;
     if (core != NULL) {
         core->refs++;
         *ret = core;
@@ -99,7 +97,7 @@ static enum remote_rc open_locked(const char *path, struct remote_core **ret,
         free(core);
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
     }
-    rc = load(core, err);
+    rc = load_first(core, err);
     if (rc != REMOTE_OK) {
         core_free(core);
         return rc;
@@ -115,53 +113,125 @@ enum remote_rc remote_core_open(const char *named, struct remote_core **ret,
                                 struct remote_error *err)
 {
     const char *path = remote_config_path(named);
+    struct remote_core *released;
     enum remote_rc rc;
 
     remote_lock_enroll(&registry_lock);
     remote_lock_acquire(&registry_lock);
+    released = detach_released(path);
     rc = open_locked(path, ret, err);
     remote_lock_release(&registry_lock);
+    if (released != NULL)
+        core_free(released);
     return rc;
 }
 
 void remote_core_close(struct remote_core *core)
 {
-    struct remote_core **at = &registry;
-
     if (core == NULL)
         return;
     remote_lock_acquire(&registry_lock);
-    if (--core->refs == 0) {
-        while (*at != core)
-            at = &(*at)->next;
-        *at = core->next;
-    } else {
+    if (--core->refs == 0)
+        detach(core);
+    else
         core = NULL;
-    }
     remote_lock_release(&registry_lock);
     if (core != NULL)
         core_free(core);
 }
 
+void remote_core_release(struct remote_core *core)
+{
+    if (core == NULL)
+        return;
+    remote_lock_acquire(&registry_lock);
+    core->refs--;
+    remote_lock_release(&registry_lock);
+}
+
+/* ---- reload ---- */
+
+/* True when the files differ from what was last looked at, and nobody seems to be writing them. */
+static bool look(struct remote_core *core, bool now)
+{
+    struct remote_config_stamp stamp;
+
+    if (!now && remote_now_ms() < atomic_load(&core->next_look_ms))
+        return false;
+    remote_config_stamp(core->path, &stamp);
+    if (!now && stamp.young && stamp.sum != core->stamp.sum)
+        return false; /* the next look comes as soon as somebody asks */
+    atomic_store(&core->next_look_ms, remote_now_ms() + LOOK_MS);
+    if (stamp.sum == core->stamp.sum && !(now && core->outcome != REMOTE_OK))
+        return false;
+    core->stamp = stamp;
+    return true;
+}
+
+static enum remote_rc reload_locked(struct remote_core *core, bool now,
+                                    struct remote_parted *parted, struct remote_error *err)
+{
+    if (!look(core, now))
+        return REMOTE_OK;
+    core->outcome = remote_core_load(core, !now, parted, err);
+    if (core->outcome == REMOTE_E_BUSY) { /* the next look begins anew */
+        core->stamp = (struct remote_config_stamp){ 0 };
+        return core->outcome = REMOTE_OK;
+    }
+    if (core->outcome != REMOTE_OK)
+        remote_log(REMOTE_LOG_ERROR, "what is configured stays as it was: %s", err->text);
+    return core->outcome;
+}
+
+enum remote_rc remote_core_reload(struct remote_core *core, bool now, struct remote_error *err)
+{
+    struct remote_parted parted = { 0 };
+    struct remote_error why = { 0 };
+    enum remote_rc rc;
+
+    if (!now && remote_now_ms() < atomic_load(&core->next_look_ms))
+        return REMOTE_OK;
+    remote_lock_acquire(&registry_lock);
+    rc = reload_locked(core, now, &parted, &why);
+    remote_lock_release(&registry_lock);
+    for (size_t i = 0; i < parted.count; i++)
+        remote_slot_trim(parted.list[i]);
+    if (rc != REMOTE_OK && err != NULL)
+        *err = why;
+    return rc;
+}
+
+unsigned remote_core_generation(const struct remote_core *core)
+{
+    return atomic_load(&core->generation);
+}
+
+/* ---- readers, without a lock ---- */
+
 size_t remote_core_slot_count(const struct remote_core *core)
 {
-    return core->slot_count;
+    return atomic_load(&core->slot_count);
 }
 
 struct remote_slot *remote_core_slot(const struct remote_core *core, size_t index)
 {
-    return index < core->slot_count ? core->slots[index] : NULL;
+    return index < atomic_load(&core->slot_count) ? atomic_load(&core->slots[index]) : NULL;
 }
 
 struct remote_slot *remote_core_find_slot(const struct remote_core *core, const char *name)
 {
-    for (size_t i = 0; i < core->slot_count; i++)
-        if (strcmp(core->slots[i]->name, name) == 0)
-            return core->slots[i];
+    size_t count = atomic_load(&core->slot_count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct remote_slot *slot = atomic_load(&core->slots[i]);
+
+        if (strcmp(slot->name, name) == 0 && !atomic_load(&slot->removed))
+            return slot;
+    }
     return NULL;
 }
 
 const char *remote_core_source(const struct remote_core *core)
 {
-    return core->config.source;
+    return core->source;
 }

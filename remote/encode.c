@@ -174,3 +174,38 @@ void remote_percent_append(struct remote_buf *buf, struct remote_slice bytes)
             remote_buf_printf(buf, "%%%02X", bytes.data[i]);
     }
 }
+
+bool remote_percent_decode(struct remote_slice text, struct remote_buf *buf)
+{
+    size_t before = buf->len;
+
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] != '%') {
+            remote_buf_append(buf, text.data + i, 1);
+        } else if (text.len - i > 2 && remote_hex_decode(remote_slice(text.data + i + 1, 2), buf)) {
+            i += 2;
+        } else {
+            remote_buf_truncate(buf, before);
+            return false;
+        }
+    }
+    return true;
+}
+
+#define PEM_LINE 64
+
+void remote_pem_append(struct remote_buf *buf, const char *label, struct remote_slice der)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf base64 = { 0 };
+
+    remote_base64_append(&base64, der);
+    remote_buf_printf(buf, "-----BEGIN %s-----\n", label);
+    for (size_t at = 0; at < base64.len; at += PEM_LINE) {
+        size_t left = base64.len - at;
+
+        remote_buf_append(buf, base64.data + at, left < PEM_LINE ? left : PEM_LINE);
+        remote_buf_append_char(buf, '\n');
+    }
+    remote_buf_printf(buf, "-----END %s-----\n", label);
+    buf->failed = buf->failed || base64.failed;
+}

@@ -14,7 +14,12 @@ bool remote_base64url_decode(struct remote_slice text, struct remote_buf *buf);
 void remote_hex_append(struct remote_buf *buf, struct remote_slice bytes); /* lower case */
 bool remote_hex_decode(struct remote_slice text, struct remote_buf *buf);  /* either case */
 
+/* "-----BEGIN LABEL-----" and its end, with lines of 64 characters between (RFC 7468). */
+void remote_pem_append(struct remote_buf *buf, const char *label, struct remote_slice der);
+
 /* Percent-encodes everything but unreserved characters (RFC 3986 2.3): for one path segment. */
 void remote_percent_append(struct remote_buf *buf, struct remote_slice bytes);
+/* Appends the decoded bytes; false (and buf as before) for a '%' without two hex digits. */
+bool remote_percent_decode(struct remote_slice text, struct remote_buf *buf);
 
 #endif

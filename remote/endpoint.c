@@ -8,6 +8,8 @@
 
 #include <curl/urlapi.h>
 
+#include "options.h"
+
 #define CIRCUIT_FIRST_MS 500
 #define CIRCUIT_MAX_MS 30000
 #define ADDRESSES_FRESH_MS 60000
@@ -170,26 +172,99 @@ enum remote_rc remote_endpoints_open(struct remote_endpoints *endpoints,
         if (endpoints->count == REMOTE_ENDPOINTS_MAX)
             return remote_section_fail(section, "url", err, "more than %d endpoints",
                                        REMOTE_ENDPOINTS_MAX);
-        enum remote_rc rc =
-            open_one(&endpoints->list[endpoints->count], section, urls[endpoints->count], err);
-
-        if (rc != REMOTE_OK) {
-            endpoints->count++; /* what was filled is freed by close */
-            return rc;
-        }
+        endpoints->total = endpoints->count + 1; /* what was filled is freed by close */
+        REMOTE_TRY(
+            open_one(&endpoints->list[endpoints->count], section, urls[endpoints->count], err));
     }
     return REMOTE_OK;
 }
 
+/* ---- other origins ---- */
+
+/* 169.254.0.0/16 (RFC 3927) is where clouds put what a machine asks about itself: IMDS, and the
+ * identity endpoint that App Service names. A router does not forward it. */
+static bool link_local(const char *host)
+{
+    struct in_addr v4;
+
+    return inet_pton(AF_INET, host, &v4) == 1 && (ntohl(v4.s_addr) >> 16) == 0xa9fe;
+}
+
+/* A URL that is an origin and nothing else. */
+static bool is_origin(CURLU *parsed)
+{
+    static const CURLUPart others[] = { CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY,
+                                        CURLUPART_FRAGMENT };
+    CLEANUP(remote_str_free) char *path = url_part(parsed, CURLUPART_PATH, 0);
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        CLEANUP(remote_str_free) char *part = url_part(parsed, others[i], 0);
+
+        if (part != NULL)
+            return false;
+    }
+    return path == NULL || strcmp(path, "/") == 0;
+}
+
+static enum remote_rc open_origin(struct remote_endpoint *endpoint, CURLU *parsed,
+                                  const struct remote_section *section, const char *option,
+                                  const char *url, struct remote_error *err)
+{
+    CLEANUP(remote_str_free) char *scheme = url_part(parsed, CURLUPART_SCHEME, 0);
+    CLEANUP(remote_str_free) char *host = url_part(parsed, CURLUPART_HOST, 0);
+
+    if (scheme == NULL || host == NULL || !is_origin(parsed) ||
+        (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0))
+        return remote_section_fail(section, option, err,
+                                   "'%s' is not https://HOST[:PORT] and nothing else", url);
+    endpoint->tls = strcmp(scheme, "https") == 0;
+    if (!endpoint->tls && !(endpoint->near && (loopback(host) || link_local(host))))
+        return remote_section_fail(section, option, err,
+                                   endpoint->near ? "'%s' is plain HTTP to another host, which is "
+                                                    "never allowed"
+                                                  : "'%s' is plain HTTP; use https://",
+                                   url);
+    if (!take_parts(endpoint, parsed, NULL))
+        return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
+    return REMOTE_OK;
+}
+
+enum remote_rc remote_endpoints_add(struct remote_endpoints *endpoints,
+                                    const struct remote_section *section, const char *option,
+                                    const char *url, bool near, unsigned *ret,
+                                    struct remote_error *err)
+{
+    struct remote_endpoint *endpoint = &endpoints->list[endpoints->total];
+    CURLU *parsed;
+    enum remote_rc rc;
+
+    if (endpoints->total == ARRAY_SIZE(endpoints->list) ||
+        endpoints->total - endpoints->count == REMOTE_ORIGINS_MAX)
+        return REMOTE_FAIL(err, REMOTE_E_USAGE, "more than %d origins", REMOTE_ORIGINS_MAX);
+    parsed = curl_url();
+    if (parsed == NULL)
+        return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
+    endpoint->near = near;
+    endpoints->total++;
+    if (curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK)
+        rc = remote_section_fail(section, option, err, "'%s' is not https://HOST[:PORT]", url);
+    else
+        rc = open_origin(endpoint, parsed, section, option, url, err);
+    curl_url_cleanup(parsed);
+    if (rc == REMOTE_OK)
+        *ret = (unsigned)endpoints->total - 1;
+    return rc;
+}
+
 void remote_endpoints_close(struct remote_endpoints *endpoints)
 {
-    for (size_t i = 0; i < endpoints->count; i++) {
+    for (size_t i = 0; i < endpoints->total; i++) {
         free(endpoints->list[i].url);
         free(endpoints->list[i].request_url);
         free(endpoints->list[i].host);
         free(endpoints->list[i].unix_path);
     }
-    if (endpoints->tokens > 0.0 || endpoints->count > 0)
+    if (endpoints->tokens > 0.0 || endpoints->total > 0)
         remote_lock_destroy(&endpoints->lock);
     memset(endpoints, 0, sizeof(*endpoints));
 }
@@ -344,4 +419,47 @@ void remote_endpoints_resolve(struct remote_endpoints *endpoints, size_t index, 
                              endpoint->addresses[i]);
     }
     remote_lock_release(&endpoints->lock);
+}
+
+/* ---- where connections go ---- */
+
+/* HOST:PORT is where the service is; HOST:PORT:ADDRESS:PORT is libcurl's own form. */
+static bool is_map_entry(const char *text, size_t len)
+{
+    size_t colons = 0;
+    bool bracketed = false;
+
+    for (size_t i = 0; i < len; i++) {
+        bracketed = text[i] == '[' || (bracketed && text[i] != ']');
+        colons += text[i] == ':' && !bracketed;
+    }
+    return colons > 1;
+}
+
+static void append_line(struct remote_buf *lines, const char *prefix, const char *text, size_t len)
+{
+    remote_buf_append_str(lines, prefix);
+    remote_buf_append(lines, text, len);
+    remote_buf_append_char(lines, '\n');
+}
+
+void remote_endpoints_connect_to(const struct remote_endpoints *endpoints, size_t index,
+                                 const struct remote_section *section, struct remote_buf *ret)
+{
+    const struct remote_endpoint *endpoint = &endpoints->list[index];
+    const char *words = remote_section_text(section, "connect_to", NULL);
+    const char *authority = strstr(endpoint->url, "://");
+    const char *word;
+    size_t len;
+
+    if (endpoint->near)
+        return;
+    if (words == NULL && strcmp(endpoint->url, endpoint->request_url) != 0 && authority != NULL)
+        append_line(ret, "::", authority + 3, strcspn(authority + 3, "/"));
+    while (words != NULL && (len = remote_word_next(&words, &word)) > 0) {
+        bool map = is_map_entry(word, len);
+
+        if (map || index < endpoints->count)
+            append_line(ret, map ? "" : "::", word, len);
+    }
 }

@@ -14,6 +14,7 @@
 #include "fork.h"
 
 #define REMOTE_ENDPOINTS_MAX 16
+#define REMOTE_ORIGINS_MAX 4 /* beside `url` */
 #define REMOTE_ADDRESSES_MAX 8
 
 struct remote_endpoint {
@@ -23,6 +24,7 @@ struct remote_endpoint {
     char *unix_path;   /* unix: socket, else NULL */
     unsigned port;
     bool tls;
+    bool near;               /* a metadata service: no proxy, no connect_to */
     bool named;              /* the host is a name: it needs resolving */
     unsigned failures;       /* in a row */
     int64_t closed_until_ms; /* left alone until then */
@@ -35,8 +37,9 @@ struct remote_endpoint {
 
 struct remote_endpoints {
     struct remote_lock lock;
-    struct remote_endpoint list[REMOTE_ENDPOINTS_MAX];
-    size_t count;
+    struct remote_endpoint list[REMOTE_ENDPOINTS_MAX + REMOTE_ORIGINS_MAX];
+    size_t count; /* of `url`; the other origins stand behind them */
+    size_t total;
     double tokens; /* retry budget */
 };
 
@@ -48,9 +51,17 @@ enum remote_rc remote_endpoints_open(struct remote_endpoints *endpoints,
                                      const struct remote_section *section, struct remote_error *err)
     REMOTE_MUST_CHECK;
 void remote_endpoints_close(struct remote_endpoints *endpoints);
+/*
+ * Another origin, see remote_slot_add_origin(); its index in the list, which is never 0. Before
+ * the first request only.
+ */
+enum remote_rc remote_endpoints_add(struct remote_endpoints *endpoints,
+                                    const struct remote_section *section, const char *option,
+                                    const char *url, bool near, unsigned *ret,
+                                    struct remote_error *err) REMOTE_MUST_CHECK;
 
 /*
- * The endpoint for the next attempt: the first healthy one in order that is not in `avoid`
+ * The endpoint of `url` for the next attempt: the first healthy one in order that is not in `avoid`
  * (bits by index), else one that is due for a probe, else the one that will be soonest. Never
  * refuses: with nothing healthy, trying beats giving up.
  */
@@ -72,5 +83,13 @@ void remote_endpoints_learn(struct remote_endpoints *endpoints, size_t index, co
  */
 void remote_endpoints_resolve(struct remote_endpoints *endpoints, size_t index, bool fallback,
                               char *ret, size_t size);
+
+/*
+ * Appends a line for each entry of CURLOPT_CONNECT_TO: where `connect_to`, or an url beside
+ * server_name, says that connections go. None: where the endpoint's URL does. Those of `connect_to`
+ * that name no host are for `url` alone.
+ */
+void remote_endpoints_connect_to(const struct remote_endpoints *endpoints, size_t index,
+                                 const struct remote_section *section, struct remote_buf *ret);
 
 #endif

@@ -6,6 +6,8 @@
 #ifndef REMOTE_ERROR_H
 #define REMOTE_ERROR_H
 
+#include <stddef.h>
+
 /* the kinds a caller can act on; the text says the rest */
 enum remote_rc {
     REMOTE_OK,
@@ -49,6 +51,16 @@ struct remote_error {
  */
 enum remote_rc remote_error_set(struct remote_error *err, enum remote_rc rc, const char *func,
                                 const char *fmt, ...) REMOTE_PRINTF(4, 5);
+
+/* As if zeroed, without touching the room for the text: it is done at every call of a front end. */
+static inline void remote_error_clear(struct remote_error *err)
+{
+    err->rc = REMOTE_OK;
+    err->http_status = 0;
+    err->retry_after_s = 0;
+    err->func = NULL;
+    err->text[0] = '\0';
+}
 
 /* Puts "context: " before the text that is there; for a caller that knows the slot or key. */
 void remote_error_prefix(struct remote_error *err, const char *fmt, ...) REMOTE_PRINTF(2, 3);

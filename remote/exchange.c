@@ -12,6 +12,8 @@
 #define BACKOFF_MAX_MS 1000
 /* A service that is away is given this many tries; one that only throttles, the deadline. */
 #define ATTEMPTS_MAX 5
+/* Requests of one operation that takes several: pages of a listing, say. */
+#define STEPS_MAX 1000
 /* How often a caller looks whether another thread's login has ended. It cannot sleep on a
  * condition: requests of other slots may be under way in the same loop. */
 #define LOGIN_POLL_MS 3
@@ -22,6 +24,7 @@ struct driver {
     size_t flying, parallel;
     void (*each)(void *arg, struct remote_call *call);
     void *arg;
+    const int64_t *enough_ms; /* NULL: every call is wanted */
 };
 
 void remote_call_init(struct remote_call *call, struct remote_slot *slot, enum remote_op_kind kind)
@@ -30,7 +33,13 @@ void remote_call_init(struct remote_call *call, struct remote_slot *slot, enum r
     call->slot = slot;
     call->op.kind = kind;
     call->endpoint = -1;
-    call->deadline_ms = remote_now_ms() + slot->policy.timeout_ms;
+    remote_call_allow(call, slot->policy.timeout_ms);
+}
+
+void remote_call_allow(struct remote_call *call, int64_t timeout_ms)
+{
+    call->timeout_ms = timeout_ms;
+    call->deadline_ms = remote_now_ms() + timeout_ms;
 }
 
 static void clear_request(struct remote_call *call)
@@ -92,7 +101,7 @@ static void end_late(struct driver *driver, struct remote_call *call)
 {
     if (call->err.rc == REMOTE_OK) /* else the last failure tells more than "timed out" */
         REMOTE_FAIL(&call->err, REMOTE_E_TIMEOUT, "slot '%s': no answer within %lld ms",
-                    call->slot->name, (long long)call->slot->policy.timeout_ms);
+                    call->slot->name, (long long)call->timeout_ms);
     end(driver, call, call->err.rc);
 }
 
@@ -108,7 +117,8 @@ static bool untried_endpoint(const struct remote_call *call)
 {
     size_t count = call->slot->endpoints.count;
 
-    return call->endpoint < 0 && (call->avoid & ((1u << count) - 1)) != (1u << count) - 1;
+    return call->endpoint < 0 && call->request.origin == 0 &&
+           (call->avoid & ((1u << count) - 1)) != (1u << count) - 1;
 }
 
 /* With another endpoint to turn to, one that hangs must not eat the whole deadline. */
@@ -116,11 +126,20 @@ static int64_t attempt_deadline(const struct remote_call *call, int64_t now)
 {
     unsigned left = 0;
 
-    if (call->endpoint >= 0 || call->slot->ops->ops[call->op.kind].once)
+    if (call->endpoint >= 0 || call->request.origin != 0 ||
+        call->slot->ops->ops[call->op.kind].once)
         return call->deadline_ms;
     for (size_t i = 0; i < call->slot->endpoints.count; i++)
         left += (call->avoid >> i & 1u) == 0;
     return left > 1 ? now + (call->deadline_ms - now) / 2 : call->deadline_ms;
+}
+
+static size_t choose_endpoint(const struct remote_call *call)
+{
+    if (call->request.origin != 0)
+        return call->request.origin;
+    return call->endpoint >= 0 ? (size_t)call->endpoint
+                               : remote_endpoints_choose(&call->slot->endpoints, call->avoid);
 }
 
 static void prepare_transfer(struct remote_call *call, int64_t now)
@@ -130,9 +149,7 @@ static void prepare_transfer(struct remote_call *call, int64_t now)
     memset(transfer, 0, sizeof(*transfer));
     transfer->slot = call->slot;
     transfer->request = &call->request;
-    transfer->endpoint = call->endpoint >= 0
-                             ? (size_t)call->endpoint
-                             : remote_endpoints_choose(&call->slot->endpoints, call->avoid);
+    transfer->endpoint = choose_endpoint(call);
     transfer->deadline_ms = attempt_deadline(call, now);
 }
 
@@ -173,6 +190,7 @@ static void launch(struct driver *driver, struct remote_call *call, int64_t now)
     if (rc == REMOTE_OK)
         rc = check_request(&call->request, &err);
     if (rc == REMOTE_OK) {
+        call->request.once = ops->ops[call->op.kind].once;
         prepare_transfer(call, now);
         rc = driver->transport->start(driver->unit, &call->transfer, &err);
         if (rc != REMOTE_OK) /* nothing was tried: the endpoint is neither well nor ill */
@@ -309,7 +327,9 @@ static enum remote_rc judge(struct remote_call *call)
     struct remote_transfer *transfer = &call->transfer;
     struct remote_reply reply = { .status = transfer->status,
                                   .body = remote_buf_slice(&transfer->body),
-                                  .retry_after_s = transfer->retry_after_s };
+                                  .retry_after_s = transfer->retry_after_s,
+                                  .header = transfer->header,
+                                  .date = transfer->date };
     enum remote_rc rc = transfer->rc;
 
     if (rc != REMOTE_OK) {
@@ -340,6 +360,14 @@ static void report_health(const struct remote_call *call, enum remote_rc rc)
         remote_endpoints_succeeded(endpoints, index);
 }
 
+/* Bytes of the path that may be told. */
+static size_t told(const struct remote_request *request)
+{
+    const char *path = (const char *)request->path.data;
+
+    return request->secret_query && path != NULL ? strcspn(path, "?") : request->path.len;
+}
+
 static void log_attempt(const struct remote_call *call, enum remote_rc rc)
 {
     const struct remote_transfer *transfer = &call->transfer;
@@ -348,8 +376,25 @@ static void log_attempt(const struct remote_call *call, enum remote_rc rc)
         return;
     remote_log(REMOTE_LOG_DEBUG, "slot '%s': %s %s%.*s: %s, HTTP %d, %.1f ms", call->slot->name,
                call->request.method, call->slot->endpoints.list[transfer->endpoint].url,
-               (int)call->request.path.len, (const char *)call->request.path.data,
-               remote_rc_name(rc), transfer->status, (double)transfer->latency_us / 1000.0);
+               (int)told(&call->request), (const char *)call->request.path.data, remote_rc_name(rc),
+               transfer->status, (double)transfer->latency_us / 1000.0);
+}
+
+/* A server may not keep a caller busy for ever, not even one whose deadline is far away. */
+static void next_step(struct driver *driver, struct remote_call *call)
+{
+    if (call->op.step + 1 == STEPS_MAX) {
+        end(driver, call,
+            REMOTE_FAIL(&call->err, REMOTE_E_PROTOCOL,
+                        "slot '%s': %s leads from one request to the next without an end",
+                        call->slot->name, call->slot->endpoints.list[call->transfer.endpoint].url));
+        return;
+    }
+    call->op.step++;
+    call->op.more = false;
+    call->attempt = 0;
+    call->avoid = 0;
+    again_at(call, remote_now_ms());
 }
 
 static void landed(struct driver *driver, struct remote_transfer *transfer)
@@ -363,10 +408,12 @@ static void landed(struct driver *driver, struct remote_transfer *transfer)
     call->date = transfer->date;
     report_health(call, rc);
     log_attempt(call, rc);
-    if (rc == REMOTE_OK)
-        end(driver, call, REMOTE_OK);
-    else
+    if (rc != REMOTE_OK)
         after_failure(driver, call);
+    else if (call->op.more)
+        next_step(driver, call);
+    else
+        end(driver, call, REMOTE_OK);
 }
 
 /* ---- credentials ---- */
@@ -380,6 +427,8 @@ static void lead_login(struct driver *driver, struct remote_call *call)
     bool more = remote_login_next(call->slot, &call->flight, login ? &login->op : NULL,
                                   login ? &login->err : NULL, &op, &lent);
 
+    if (login != NULL && login->op.kind == REMOTE_OP_PROVE) /* as login.c judges it */
+        call->proved = login->rc == REMOTE_OK || login->rc == REMOTE_E_RIGHTS;
     if (login != NULL && login->rc != REMOTE_OK)
         call->err = login->err; /* tells more than "no answer in time", should this be the end */
     if (login != NULL)
@@ -416,7 +465,11 @@ static bool authorize(struct driver *driver, struct remote_call *call, int64_t *
     switch (remote_login_poll(call->slot, call->stale, &call->flight, &grant, &err)) {
     case REMOTE_LOGIN_READY:
         call->grant = grant;
-        return true;
+        if (call->op.kind != REMOTE_OP_PROVE || !call->proved)
+            return true;
+        end(driver, call, REMOTE_OK); /* asking the same again would say nothing new */
+        *wake = 0;
+        return false;
     case REMOTE_LOGIN_LEAD:
         lead_login(driver, call);
         *wake = 0;
@@ -508,13 +561,18 @@ static struct remote_transfer *wait_reply(struct driver *driver, int64_t until_m
     return NULL;
 }
 
+static bool has_enough(const struct driver *driver)
+{
+    return driver->enough_ms != NULL && remote_now_ms() >= *driver->enough_ms;
+}
+
 static void drive(struct driver *driver, struct remote_call *const *calls, size_t count)
 {
-    for (;;) {
+    while (!has_enough(driver)) {
         int64_t wake = INT64_MAX;
         bool alive = false;
 
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && !has_enough(driver); i++) {
             if (calls[i]->state == REMOTE_CALL_DONE)
                 continue;
             int64_t next = advance(driver, calls[i]);
@@ -522,16 +580,40 @@ static void drive(struct driver *driver, struct remote_call *const *calls, size_
             wake = next < wake ? next : wake;
             alive = alive || calls[i]->state != REMOTE_CALL_DONE;
         }
-        if (!alive)
+        if (!alive || has_enough(driver))
             return;
+        if (driver->enough_ms != NULL && *driver->enough_ms < wake)
+            wake = *driver->enough_ms;
         struct remote_call *blocking = find_blocking(calls, count);
         struct remote_transfer *transfer = wait_reply(driver, blocking != NULL ? 0 : wake);
 
         for (; transfer != NULL; transfer = wait_reply(driver, 0))
             landed(driver, transfer);
-        if (blocking != NULL)
+        if (blocking != NULL && !has_enough(driver))
             perform(driver, blocking);
     }
+}
+
+static void give_up(struct driver *driver, struct remote_call *call)
+{
+    if (call->login != NULL) {
+        give_up(driver, call->login);
+        remote_call_clear(call->login);
+        free(call->login);
+        call->login = NULL;
+        remote_login_abandon(call->slot, &call->flight);
+    }
+    if (call->state == REMOTE_CALL_DONE)
+        return;
+    if (call->state == REMOTE_CALL_FLYING) {
+        driver->transport->cancel(driver->unit, &call->transfer);
+        driver->flying--;
+        remote_endpoints_undecided(&call->slot->endpoints, call->transfer.endpoint);
+    }
+    call->rc = REMOTE_FAIL(&call->err, REMOTE_E_UNAVAILABLE, "slot '%s': not waited for",
+                           call->slot->name);
+    call->state = REMOTE_CALL_DONE;
+    clear_request(call);
 }
 
 static void end_all(struct driver *driver, struct remote_call *const *calls, size_t count,
@@ -545,10 +627,13 @@ static void end_all(struct driver *driver, struct remote_call *const *calls, siz
     }
 }
 
-void remote_exchange(struct remote_call *const *calls, size_t count, size_t parallel,
-                     void (*each)(void *arg, struct remote_call *call), void *arg)
+void remote_exchange_until(struct remote_call *const *calls, size_t count, size_t parallel,
+                           void (*each)(void *arg, struct remote_call *call), void *arg,
+                           const int64_t *enough_ms)
 {
-    struct driver driver = { .parallel = parallel, .each = each, .arg = arg };
+    struct driver driver = {
+        .parallel = parallel, .each = each, .arg = arg, .enough_ms = enough_ms
+    };
     struct remote_error err = { 0 };
     size_t first = 0;
 
@@ -562,8 +647,16 @@ void remote_exchange(struct remote_call *const *calls, size_t count, size_t para
         }
     }
     drive(&driver, calls, count);
+    for (size_t i = 0; i < count; i++)
+        give_up(&driver, calls[i]); /* nothing to do where all have ended */
     if (driver.unit != NULL)
         driver.transport->release(driver.unit);
+}
+
+void remote_exchange(struct remote_call *const *calls, size_t count, size_t parallel,
+                     void (*each)(void *arg, struct remote_call *call), void *arg)
+{
+    remote_exchange_until(calls, count, parallel, each, arg, NULL);
 }
 
 enum remote_rc remote_exchange_one(struct remote_call *call, struct remote_error *err)

@@ -16,6 +16,7 @@ struct remote_call {
     struct remote_slot *slot;
     struct remote_op op;
     int64_t deadline_ms; /* monotonic, over retries, failover and login */
+    int64_t timeout_ms;  /* how long that was when the call began; for messages */
     int endpoint;        /* >= 0: this endpoint only, no failover (health); -1: choose */
     bool single_shot;    /* no retries at all */
     /* results */
@@ -31,6 +32,7 @@ struct remote_call {
     struct remote_login_flight flight;
     struct remote_call *login;  /* this call leads a login: its request */
     struct remote_call *leader; /* this call is a login's request: whose */
+    bool proved;                /* the login that this call led has proved its grant */
     enum { REMOTE_CALL_WAITING, REMOTE_CALL_FLYING, REMOTE_CALL_BLOCKING, REMOTE_CALL_DONE } state;
     int64_t start_ms; /* WAITING: not before */
     unsigned attempt; /* that were begun */
@@ -40,6 +42,8 @@ struct remote_call {
 
 /* Zeroes and fills a call with the slot's timeout as its deadline. */
 void remote_call_init(struct remote_call *call, struct remote_slot *slot, enum remote_op_kind kind);
+/* Another deadline than the slot's timeout gives, from now on. */
+void remote_call_allow(struct remote_call *call, int64_t timeout_ms);
 void remote_call_clear(struct remote_call *call); /* results; wipes */
 
 /*
@@ -49,6 +53,14 @@ void remote_call_clear(struct remote_call *call); /* results; wipes */
  */
 void remote_exchange(struct remote_call *const *calls, size_t count, size_t parallel,
                      void (*each)(void *arg, struct remote_call *call), void *arg);
+/*
+ * The same, but returns at the monotonic time *enough_ms, which `each` may change: calls that have
+ * not ended by then are given up, with REMOTE_E_UNAVAILABLE and no word to `each`. Their
+ * connections are closed, for the answers may still come; nobody's endpoint is blamed.
+ */
+void remote_exchange_until(struct remote_call *const *calls, size_t count, size_t parallel,
+                           void (*each)(void *arg, struct remote_call *call), void *arg,
+                           const int64_t *enough_ms);
 /* One call; returns its rc and copies its error. */
 enum remote_rc remote_exchange_one(struct remote_call *call, struct remote_error *err)
     REMOTE_MUST_CHECK;

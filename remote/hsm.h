@@ -4,10 +4,10 @@
  * (p11-kit may be what loaded us, with its lock held), once in each process: a child initializes
  * the module again and has sessions of its own.
  *
- * Calls into the module happen outside the guard and under no lock of ours, but inside the gate
- * (gate.h): a fork waits for them, since modules such as SoftHSM2 have locks that a child would
- * inherit taken. A call that hangs can be cut short by nobody; who waits for another caller's
- * keeps to its deadline.
+ * Calls into the module happen outside the guard and under no lock of ours. A fork waits for them
+ * for a second (gate.h), since modules such as SoftHSM2 have locks that a child would inherit
+ * taken; a child made while one hung does not use the module. A call that hangs can be cut short by
+ * nobody; who waits for another caller's keeps to its deadline.
  */
 #ifndef REMOTE_HSM_H
 #define REMOTE_HSM_H
@@ -126,6 +126,7 @@ int hsm_padded_len(const CK_UTF8CHAR *text, size_t size);
 /* ---- hsm_session.c ---- */
 void hsm_sessions_init(struct hsm *hsm);
 void hsm_sessions_clear(struct hsm *hsm); /* ends everything; nobody uses it any more */
+void hsm_sessions_trim(struct hsm *hsm);  /* closes those that nobody uses now */
 /*
  * A session for this caller alone: connects, waits for a free one, logs in. grant NULL: without
  * login. REMOTE_E_TIMEOUT, _UNAVAILABLE, _CONFIG, _AUTH; _PIN on slots whose PIN comes with
@@ -158,16 +159,23 @@ enum remote_rc hsm_find(struct hsm_session *session, const CK_ATTRIBUTE *attribu
 enum remote_rc hsm_objects_add(struct hsm_objects *objects, const CK_OBJECT_HANDLE *handles,
                                size_t count, struct remote_error *err) REMOTE_MUST_CHECK;
 void hsm_objects_clear(struct hsm_objects *objects);
-/* What the object does not have, or does not show, reads as empty (false, otherwise). */
+/*
+ * Several attributes in one call of the module, which for a real HSM is a trip over its network.
+ * What the object does not have, or does not show, reads as empty (false, otherwise).
+ */
+struct hsm_value {
+    CK_ATTRIBUTE_TYPE type;
+    struct remote_buf *into;
+};
+enum remote_rc hsm_attributes(struct hsm_session *session, CK_OBJECT_HANDLE object,
+                              const struct hsm_value *values, size_t count,
+                              struct remote_error *err) REMOTE_MUST_CHECK;
 enum remote_rc hsm_attribute(struct hsm_session *session, CK_OBJECT_HANDLE object,
                              CK_ATTRIBUTE_TYPE type, struct remote_buf *ret,
                              struct remote_error *err) REMOTE_MUST_CHECK;
-enum remote_rc hsm_attribute_bool(struct hsm_session *session, CK_OBJECT_HANDLE object,
-                                  CK_ATTRIBUTE_TYPE type, bool *ret, struct remote_error *err)
-    REMOTE_MUST_CHECK;
-enum remote_rc hsm_attribute_number(struct hsm_session *session, CK_OBJECT_HANDLE object,
-                                    CK_ATTRIBUTE_TYPE type, CK_ULONG otherwise, CK_ULONG *ret,
-                                    struct remote_error *err) REMOTE_MUST_CHECK;
+/* What such a value says; one of another size is as good as absent. */
+bool hsm_value_bool(const struct remote_buf *value);
+CK_ULONG hsm_value_number(const struct remote_buf *value, CK_ULONG otherwise);
 
 /* ---- hsm_inventory.c ---- */
 typedef enum remote_rc (*hsm_each)(void *arg, CK_OBJECT_CLASS class, CK_KEY_TYPE type,
@@ -177,7 +185,11 @@ typedef enum remote_rc (*hsm_each)(void *arg, CK_OBJECT_CLASS class, CK_KEY_TYPE
 enum remote_rc hsm_inventory_take(struct hsm_session *session, hsm_each each, void *arg,
                                   struct remote_error *err) REMOTE_MUST_CHECK;
 void hsm_inventory_clear(struct hsm_inventory *inventory); /* the caller holds hsm->lock */
-/* Token objects of this class by CKA_LABEL or CKA_ID. */
+/* In the kept list only. */
+enum remote_rc hsm_find_known(struct hsm_session *session, CK_OBJECT_CLASS class,
+                              CK_ATTRIBUTE_TYPE by, struct remote_slice value,
+                              struct hsm_objects *ret, struct remote_error *err) REMOTE_MUST_CHECK;
+/* Token objects of this class by CKA_LABEL or CKA_ID: of the kept list, or the token's. */
 enum remote_rc hsm_find_by(struct hsm_session *session, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE by,
                            struct remote_slice value, struct hsm_objects *ret,
                            struct remote_error *err) REMOTE_MUST_CHECK;
@@ -218,6 +230,8 @@ enum remote_rc hsm_import(struct hsm_session *session, struct remote_op *op,
                           struct remote_error *err);
 enum remote_rc hsm_destroy(struct hsm_session *session, struct remote_op *op,
                            struct remote_error *err);
+enum remote_rc hsm_rename(struct hsm_session *session, struct remote_op *op,
+                          struct remote_error *err); /* hsm_rename.c */
 
 /* hsm_keys.c: where the key is; asks the token unless that is known. */
 enum remote_rc hsm_locate(struct hsm_session *session, const struct remote_key *key,

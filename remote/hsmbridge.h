@@ -40,6 +40,10 @@
  *            CKR_OK, and no key is made
  * ulSealedLen  before: room at pSealed; after: bytes used, or, with CKR_BUFFER_TOO_SMALL,
  *            needed. No request is made for either of these two answers.
+ *
+ * A BigDL KMS keeps its data keys itself, under names: CKA_LABEL in the template is the name, else
+ * it is a random UUID; pSealed receives it, and CKM_HSMBRIDGE_BIGDL_NAME opens it. Since something
+ * new is kept there, that needs a read/write session and `allow = generate`.
  */
 #define CKM_HSMBRIDGE_DATA_KEY (CKM_HSMBRIDGE_BASE + 0x02UL)
 
@@ -48,5 +52,13 @@ typedef struct CK_HSMBRIDGE_DATA_KEY_PARAMS {
     CK_BYTE_PTR pSealed;
     CK_ULONG ulSealedLen;
 } CK_HSMBRIDGE_DATA_KEY_PARAMS;
+
+/*
+ * Unwraps a data key that a BigDL KMS keeps: for C_UnwrapKey with a primary key. The wrapped key is
+ * the data key's name, which BigDL's own client calls its encrypted form; no parameter. The key is
+ * of 16 bytes, and CKA_VALUE_LEN and CKA_KEY_TYPE (CKK_AES) are as for any unwrapped key.
+ * CKR_WRAPPED_KEY_INVALID: no data key of that name under this primary key.
+ */
+#define CKM_HSMBRIDGE_BIGDL_NAME (CKM_HSMBRIDGE_BASE + 0x10UL)
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engines.h"
 #include "gate.h"
 #include "http_private.h"
 #include "log.h"
@@ -37,7 +38,11 @@ static CURLcode curl_state;
 
 static void init_curl(void)
 {
+    struct remote_engines engines;
+
+    remote_engines_hide(&engines);
     curl_state = curl_global_init(CURL_GLOBAL_DEFAULT);
+    remote_engines_show(&engines);
 }
 
 /*
@@ -172,17 +177,33 @@ static void abandon_inherited(struct remote_http *http)
     http->generation = remote_fork_generation();
 }
 
-/* Cuts off the idle units behind the newest `keep` that are older than the limit. */
+static bool is_old(const struct remote_unit *unit, int64_t now)
+{
+    if (now - unit->idle_since_ms >= REMOTE_IDLE_LIMIT_S * 1000)
+        return true;
+    for (const struct remote_handle *h = unit->handles; h != NULL; h = h->next)
+        if (remote_handle_is_stale(h))
+            return true;
+    return false;
+}
+
+/* Takes out the idle units whose connections are not to be used any more. */
 static struct remote_unit *take_old(struct remote_http *http, int64_t now)
 {
-    struct remote_unit **at = &http->idle, *old;
+    struct remote_unit **at = &http->idle, *old = NULL;
 
-    while (*at != NULL && now - (*at)->idle_since_ms < REMOTE_IDLE_LIMIT_S * 1000)
-        at = &(*at)->next_idle;
-    old = *at;
-    *at = NULL;
-    for (struct remote_unit *unit = old; unit != NULL; unit = unit->next_idle)
+    while (*at != NULL) {
+        struct remote_unit *unit = *at;
+
+        if (!is_old(unit, now)) {
+            at = &unit->next_idle;
+            continue;
+        }
+        *at = unit->next_idle;
+        unit->next_idle = old;
+        old = unit;
         http->idle_count--;
+    }
     return old;
 }
 
@@ -440,12 +461,26 @@ static enum remote_rc http_open(struct remote_slot *slot, const struct remote_se
     for (size_t i = 0; i < slot->endpoints.count; i++)
         tls = tls || slot->endpoints.list[i].tls;
     if (tls)
-        REMOTE_TRY(remote_tls_open(&slot->tls, section, err));
+        REMOTE_TRY(remote_tls_open(&slot->tls, section, slot->core, err));
     slot->http = calloc(1, sizeof(*slot->http));
     if (slot->http == NULL)
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
     remote_lock_init(&slot->http->lock, REMOTE_LOCK_POOL);
     slot->http->generation = remote_fork_generation();
+    return REMOTE_OK;
+}
+
+enum remote_rc remote_slot_add_origin(struct remote_slot *slot,
+                                      const struct remote_section *section, const char *option,
+                                      const char *url, bool near, unsigned *ret,
+                                      struct remote_error *err)
+{
+    unsigned index = 0;
+
+    REMOTE_TRY(remote_endpoints_add(&slot->endpoints, section, option, url, near, &index, err));
+    if (slot->endpoints.list[index].tls && !remote_tls_is_open(&slot->tls))
+        REMOTE_TRY(remote_tls_open(&slot->tls, section, slot->core, err));
+    *ret = index;
     return REMOTE_OK;
 }
 
@@ -466,6 +501,21 @@ static void http_close(struct remote_slot *slot)
     remote_endpoints_close(&slot->endpoints);
 }
 
+static void http_trim(struct remote_slot *slot)
+{
+    struct remote_http *http = slot->http;
+    struct remote_unit *idle;
+
+    remote_lock_acquire(&http->lock);
+    if (http->generation != remote_fork_generation())
+        abandon_inherited(http);
+    idle = http->idle;
+    http->idle = NULL;
+    http->idle_count = 0;
+    remote_lock_release(&http->lock);
+    free_idle_list(idle);
+}
+
 const struct remote_transport remote_transport_http = {
     .acquire = http_acquire,
     .release = http_release,
@@ -474,4 +524,5 @@ const struct remote_transport remote_transport_http = {
     .wait = http_wait,
     .open = http_open,
     .close = http_close,
+    .trim = http_trim,
 };

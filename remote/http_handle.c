@@ -84,6 +84,9 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
     else if (transfer->request->want_date && (line[0] | 0x20) == 'd' &&
              header_is(line, len, "Date:", value, sizeof(value)))
         transfer->date = (int64_t)curl_getdate(value, NULL);
+    else if (transfer->request->want_header != NULL && transfer->header[0] == '\0')
+        (void)header_is(line, len, transfer->request->want_header, transfer->header,
+                        sizeof(transfer->header));
     return len;
 }
 
@@ -98,22 +101,39 @@ static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
 
 /* ---- an easy handle ---- */
 
+/* The service's; another origin has names and keys of its own. */
+static bool is_service(const struct remote_handle *handle)
+{
+    return handle->endpoint < handle->slot->endpoints.count;
+}
+
+/* Each line becomes an entry. Copies are wiped: a header may carry a token. */
+static bool add_lines(struct curl_slist **list, const char *line)
+{
+    while (line != NULL && *line != '\0') {
+        size_t len = strcspn(line, "\n");
+        char *copy = strndup(line, len);
+        struct curl_slist *longer = copy ? curl_slist_append(*list, copy) : NULL;
+
+        if (copy != NULL)
+            explicit_bzero(copy, len);
+        free(copy);
+        if (longer == NULL)
+            return false;
+        *list = longer;
+        line += len + (line[len] == '\n');
+    }
+    return true;
+}
+
 static bool set_connect_to(struct remote_handle *handle, const struct remote_section *section)
 {
-    const struct remote_endpoint *endpoint = &handle->slot->endpoints.list[handle->endpoint];
-    const char *connect_to = remote_section_text(section, "connect_to", NULL);
-    char text[600];
-    const char *authority = strstr(endpoint->url, "://");
+    CLEANUP(remote_buf_clear) struct remote_buf lines = { 0 };
 
-    if (connect_to != NULL) /* HOST:PORT for every endpoint */
-        snprintf(text, sizeof(text), "::%s", connect_to);
-    else if (strcmp(endpoint->url, endpoint->request_url) != 0 && authority != NULL)
-        snprintf(text, sizeof(text), "::%.*s", (int)strcspn(authority + 3, "/"), authority + 3);
-    else
-        return true;
-    handle->connect_to = curl_slist_append(NULL, text);
-    return handle->connect_to != NULL &&
-           curl_easy_setopt(handle->easy, CURLOPT_CONNECT_TO, handle->connect_to) == CURLE_OK;
+    remote_endpoints_connect_to(&handle->slot->endpoints, handle->endpoint, section, &lines);
+    return !lines.failed && add_lines(&handle->connect_to, (const char *)lines.data) &&
+           (handle->connect_to == NULL ||
+            curl_easy_setopt(handle->easy, CURLOPT_CONNECT_TO, handle->connect_to) == CURLE_OK);
 }
 
 /* Several pins, so that a server's key can be changed without a gap. */
@@ -129,6 +149,22 @@ static bool set_pins(CURL *easy, const struct remote_section *section)
            (!pins.failed && curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, pins.data) == CURLE_OK);
 }
 
+/*
+ * A unit may carry requests of several slots, each with its own trust and client certificate. Those
+ * are in the SSL_CTX by on_ssl_ctx() alone, where libcurl does not see them: it would take another
+ * slot's connection to the same host as good for this one. Cipher lists it compares; OpenSSL skips
+ * words that it does not know (ciphers(1)), and on_ssl_ctx() sets the ciphers anyway. Nor may it
+ * hand the trust store of the first connection to all others (CURLOPT_CA_CACHE_TIMEOUT(3)).
+ */
+static bool set_apart(struct remote_handle *handle)
+{
+    char list[64];
+
+    snprintf(list, sizeof(list), "DEFAULT:slot-%p", (void *)handle->slot);
+    return curl_easy_setopt(handle->easy, CURLOPT_SSL_CIPHER_LIST, list) == CURLE_OK &&
+           curl_easy_setopt(handle->easy, CURLOPT_CA_CACHE_TIMEOUT, 0L) == CURLE_OK;
+}
+
 static bool set_tls(struct remote_handle *handle, const struct remote_section *section)
 {
     CURL *easy = handle->easy;
@@ -141,7 +177,7 @@ static bool set_tls(struct remote_handle *handle, const struct remote_section *s
     rc |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     rc |= curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
     rc |= curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, handle);
-    return rc == CURLE_OK && set_pins(easy, section);
+    return rc == CURLE_OK && set_apart(handle) && (!is_service(handle) || set_pins(easy, section));
 }
 
 static bool set_common(struct remote_handle *handle, const struct remote_section *section)
@@ -154,7 +190,8 @@ static bool set_common(struct remote_handle *handle, const struct remote_section
     rc |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* never join a hung look-up */
     rc |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, endpoint->tls ? "https" : "http");
     rc |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    rc |= curl_easy_setopt(easy, CURLOPT_PROXY, remote_section_text(section, "proxy", ""));
+    rc |= curl_easy_setopt(easy, CURLOPT_PROXY,
+                           endpoint->near ? "" : remote_section_text(section, "proxy", ""));
     rc |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
     rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     rc |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "hsmbridge/" HSMBRIDGE_VERSION);
@@ -200,6 +237,7 @@ struct remote_handle *remote_handle_new(struct remote_unit *unit, struct remote_
     handle->unit = unit;
     handle->slot = slot;
     handle->endpoint = endpoint;
+    handle->client_serial = remote_tls_client_serial(&slot->tls);
     handle->easy = curl_easy_init();
     if (handle->easy == NULL || !set_common(handle, slot->section) ||
         (slot->endpoints.list[endpoint].tls && !set_tls(handle, slot->section)) ||
@@ -212,13 +250,17 @@ struct remote_handle *remote_handle_new(struct remote_unit *unit, struct remote_
     return handle;
 }
 
+bool remote_handle_is_stale(const struct remote_handle *handle)
+{
+    return handle->client_serial != remote_tls_client_serial(&handle->slot->tls);
+}
+
 /* ---- one transfer ---- */
 
 static bool set_headers(struct remote_handle *handle, const struct remote_request *request)
 {
     struct remote_slice wanted = remote_buf_slice(&request->headers);
-    const char *line = (const char *)wanted.data;
-    struct curl_slist *list = NULL;
+    struct curl_slist *list;
 
     if (handle->headers != NULL &&
         remote_slice_equal(remote_buf_slice(&handle->headers_text), wanted))
@@ -228,24 +270,13 @@ static bool set_headers(struct remote_handle *handle, const struct remote_reques
     handle->headers = NULL;
     remote_buf_clear(&handle->headers_text);
     list = curl_slist_append(NULL, "Expect:");
-    while (list != NULL && line != NULL && *line != '\0') {
-        size_t len = strcspn(line, "\n");
-        char *copy = strndup(line, len);
-        struct curl_slist *longer = copy ? curl_slist_append(list, copy) : NULL;
-
-        if (copy != NULL)
-            explicit_bzero(copy, len);
-        free(copy);
-        if (longer == NULL) {
-            curl_slist_free_all(list);
-            return false;
-        }
-        list = longer;
-        line += len + (line[len] == '\n');
+    if (list == NULL || !add_lines(&list, (const char *)wanted.data)) {
+        curl_slist_free_all(list);
+        return false;
     }
     handle->headers = list;
     remote_buf_append(&handle->headers_text, wanted.data, wanted.len);
-    return list != NULL && curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, list) == CURLE_OK;
+    return curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, list) == CURLE_OK;
 }
 
 static bool set_resolve(struct remote_handle *handle, bool fallback)
@@ -304,6 +335,31 @@ static bool set_request(struct remote_handle *handle, const struct remote_reques
     return rc == CURLE_OK && set_headers(handle, request);
 }
 
+/* Whether libcurl might find a connection for this handle that somebody used before. */
+static bool may_find_connection(const struct remote_handle *handle)
+{
+    const struct remote_handle *h = handle->unit->handles;
+
+    while (h != NULL && !(h->used && h->slot == handle->slot && h->endpoint == handle->endpoint))
+        h = h->next;
+    return h != NULL;
+}
+
+/*
+ * libcurl repeats by itself, POST or not, what a reused connection did not answer. What must not
+ * be sent twice gets a connection of its own, which is closed behind it: the one that waits is good
+ * for the next request. The very first connection is nobody's second.
+ */
+static CURLcode choose_connection(struct remote_handle *handle, bool once)
+{
+    bool own = once && may_find_connection(handle);
+    CURLcode rc = curl_easy_setopt(handle->easy, CURLOPT_FRESH_CONNECT,
+                                   (long)(own || remote_handle_is_stale(handle)));
+
+    handle->used = handle->used || !own;
+    return rc != CURLE_OK ? rc : curl_easy_setopt(handle->easy, CURLOPT_FORBID_REUSE, (long)own);
+}
+
 enum remote_rc remote_handle_begin(struct remote_handle *handle, struct remote_transfer *transfer,
                                    bool fallback)
 {
@@ -317,6 +373,8 @@ enum remote_rc remote_handle_begin(struct remote_handle *handle, struct remote_t
     handle->head_read = false;
     handle->started_us = remote_now_us();
     rc = curl_easy_setopt(handle->easy, CURLOPT_TIMEOUT_MS, (long)(left > 0 ? left : 1));
+    if (rc == CURLE_OK)
+        rc = choose_connection(handle, transfer->request->once);
     if (rc != CURLE_OK || !set_resolve(handle, fallback) || !set_request(handle, transfer->request))
         return REMOTE_E_NOMEM;
     handle->transfer = transfer;

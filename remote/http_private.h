@@ -20,6 +20,7 @@ struct remote_handle { /* an easy handle, set up for one endpoint of one slot */
     struct remote_unit *unit;
     struct remote_slot *slot;
     size_t endpoint;
+    unsigned client_serial;           /* which client certificate its connections may have */
     struct remote_transfer *transfer; /* NULL: idle */
     struct curl_slist *headers, *resolve, *connect_to;
     struct remote_buf headers_text; /* what `headers` was made from */
@@ -30,6 +31,7 @@ struct remote_handle { /* an easy handle, set up for one endpoint of one slot */
     int64_t started_us;
     int64_t connecting_ms; /* when the last socket was opened; 0: none, the connection is warm */
     bool tls_begun; /* TCP stands; libcurl 7.88 counts CONNECT_TIME to the end of the handshake */
+    bool used;      /* a transfer was begun: there may be a connection to use again */
     bool too_large;
     bool head_read; /* the blank line behind the header was seen */
     struct remote_handle *next;
@@ -55,6 +57,8 @@ int remote_unit_close_socket(struct remote_unit *unit, int fd);
 struct remote_handle *remote_handle_new(struct remote_unit *unit, struct remote_slot *slot,
                                         size_t endpoint);
 void remote_handle_free(struct remote_handle *handle);
+/* Its connections may have been made with an earlier client certificate. */
+bool remote_handle_is_stale(const struct remote_handle *handle);
 /*
  * Puts the transfer's request on the unit's multi handle. fallback: use the last good addresses
  * instead of the resolver. REMOTE_E_NOMEM: libcurl refused; the handle is idle then.

@@ -3,12 +3,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "coalesce.h"
 #include "local.h"
+#include "released.h"
+#include "secret_key.h"
 #include "slot_private.h"
 
 /* PKCS#11 lets CKM_ECDSA take any digest; this covers every one there is. */
@@ -18,6 +21,8 @@
 
 #define GCM_NONCE 12
 #define GCM_TAG 16
+#define AES_BLOCK 16
+#define KEY_WRAP_BLOCK 8
 
 /* ---- life ---- */
 
@@ -51,9 +56,33 @@ void remote_key_unref(struct remote_key *key)
     if (key == NULL || atomic_fetch_sub(&key->refs, 1) != 1)
         return;
     EVP_PKEY_free(atomic_load(&key->pkey));
+    remote_secret_key_unref(atomic_load(&key->value));
     remote_buf_clear(&key->spki);
+    free(key->version_id);
     free(key->name);
     free(key);
+}
+
+bool remote_key_same(const struct remote_key *a, const struct remote_key *b)
+{
+    if (a->version != b->version || strcmp(a->name, b->name) != 0)
+        return false;
+    if (a->version_id == NULL || b->version_id == NULL)
+        return a->version_id == b->version_id;
+    return strcmp(a->version_id, b->version_id) == 0;
+}
+
+static bool within_dates(const struct remote_key *key)
+{
+    int64_t now = (int64_t)time(NULL);
+
+    return (key->not_before == 0 || now >= key->not_before) &&
+           (key->not_after == 0 || now < key->not_after);
+}
+
+bool remote_key_usable(const struct remote_key *key)
+{
+    return key->enabled && within_dates(key);
 }
 
 enum remote_rc remote_key_list_add(struct remote_key_list *list, struct remote_key *key,
@@ -110,7 +139,16 @@ size_t remote_key_sealed_max(const struct remote_key *key, const struct remote_p
         return remote_key_output_size(key, params);
     if (params->alg == REMOTE_ALG_AEAD && key->slot->ops->sealed_max != NULL)
         return key->slot->ops->sealed_max(key, len);
-    return len + GCM_NONCE + GCM_TAG;
+    switch (params->alg) {
+    case REMOTE_ALG_AES_CBC:
+        return len;
+    case REMOTE_ALG_AES_CBC_PAD:
+        return len + AES_BLOCK - len % AES_BLOCK;
+    case REMOTE_ALG_AES_KEY_WRAP:
+        return len + KEY_WRAP_BLOCK;
+    default:
+        return len + GCM_NONCE + GCM_TAG;
+    }
 }
 
 size_t remote_key_input_max(const struct remote_key *key, const struct remote_params *params,
@@ -151,6 +189,10 @@ static const struct alg_key alg_keys[] = {
     { REMOTE_ALG_AES_GCM, 1u << REMOTE_KEY_AES },
     { REMOTE_ALG_AEAD, 1u << REMOTE_KEY_AES | 1u << REMOTE_KEY_CHACHA20 },
     { REMOTE_ALG_HMAC, 1u << REMOTE_KEY_GENERIC },
+    { REMOTE_ALG_AES_CBC, 1u << REMOTE_KEY_AES },
+    { REMOTE_ALG_AES_CBC_PAD, 1u << REMOTE_KEY_AES },
+    { REMOTE_ALG_AES_KEY_WRAP, 1u << REMOTE_KEY_AES },
+    { REMOTE_ALG_BIGDL_NAME, 1u << REMOTE_KEY_AES },
 };
 
 static bool alg_fits_key(enum remote_alg alg, enum remote_key_type type)
@@ -186,6 +228,24 @@ static const char *use_word(enum remote_use use)
     return words[i];
 }
 
+/* Signing and sealing have their time; what was sealed within it can be opened for ever. */
+static enum remote_rc check_dates(const struct remote_key *key, enum remote_use use,
+                                  struct remote_error *err)
+{
+    bool early = key->not_before != 0 && (int64_t)time(NULL) < key->not_before;
+    char date[32] = "?";
+    time_t when = (time_t)(early ? key->not_before : key->not_after);
+    struct tm tm;
+
+    if ((use & (REMOTE_USE_SIGN | REMOTE_USE_ENCRYPT | REMOTE_USE_WRAP)) == 0 || within_dates(key))
+        return REMOTE_OK;
+    if (gmtime_r(&when, &tm) != NULL)
+        strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%SZ", &tm);
+    return REMOTE_FAIL(err, REMOTE_E_FORBIDDEN_USE, "slot '%s': version %u of key '%s' %s %s",
+                       key->slot->name, key->version, key->name,
+                       early ? "may not be used before" : "expired on", date);
+}
+
 enum remote_rc remote_key_check(const struct remote_key *key, const struct remote_params *params,
                                 enum remote_use use, struct remote_error *err)
 {
@@ -195,10 +255,12 @@ enum remote_rc remote_key_check(const struct remote_key *key, const struct remot
         return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED,
                            "slot '%s': key '%s' is of type %s, which this mechanism is not for",
                            slot->name, key->name, remote_key_type_name(key->type));
+    REMOTE_TRY(check_dates(key, use, err));
     if (done_here(key, use)) /* but nothing is sealed that the service could never open */
         return use == REMOTE_USE_VERIFY || slot->ops->check == NULL
                    ? REMOTE_OK
                    : slot->ops->check(slot->conn, key, params, err);
+    REMOTE_TRY(remote_slot_status(slot, err)); /* a reload may have taken it away */
     if (!key->enabled)
         return REMOTE_FAIL(err, REMOTE_E_FORBIDDEN_USE,
                            "slot '%s': version %u of key '%s' is disabled", slot->name,
@@ -218,9 +280,12 @@ enum remote_rc remote_key_check(const struct remote_key *key, const struct remot
 
 /* ---- requests ---- */
 
-static int64_t deadline_of(const struct remote_key *key)
+static int64_t deadline_of(const struct remote_key *key, const struct remote_params *params)
 {
-    return remote_now_ms() + key->slot->policy.timeout_ms;
+    int64_t deadline_ms = remote_now_ms() + key->slot->policy.timeout_ms;
+
+    return params->deadline_ms != 0 && params->deadline_ms < deadline_ms ? params->deadline_ms
+                                                                         : deadline_ms;
 }
 
 static enum remote_rc request(struct remote_key *key, enum remote_op_kind kind,
@@ -297,7 +362,7 @@ enum remote_rc remote_key_sign(struct remote_key *key, const struct remote_param
     if (by_digestinfo(key->slot->ops, params))
         REMOTE_TRY(unpack_digestinfo(key, &exact, &input, err));
     REMOTE_TRY(request(key, params->alg == REMOTE_ALG_HMAC ? REMOTE_OP_MAC : REMOTE_OP_SIGN, &exact,
-                       input, deadline_of(key), &sig, err));
+                       input, deadline_of(key, params), &sig, err));
     if (sig.len != size) {
         size_t got = sig.len;
 
@@ -322,7 +387,7 @@ static enum remote_rc verify_mac(struct remote_key *key, const struct remote_par
         return REMOTE_FAIL(err, REMOTE_E_LENGTH, "a MAC of %zu bytes where %zu are due", sig.len,
                            remote_hash_size(params->hash));
     REMOTE_TRY(remote_key_check(key, params, REMOTE_USE_VERIFY, err));
-    REMOTE_TRY(request(key, REMOTE_OP_MAC, params, input, deadline_of(key), &mac, err));
+    REMOTE_TRY(request(key, REMOTE_OP_MAC, params, input, deadline_of(key, params), &mac, err));
     if (mac.len != sig.len || CRYPTO_memcmp(mac.data, sig.data, sig.len) != 0)
         return REMOTE_FAIL(err, REMOTE_E_DATA, "slot '%s': key '%s': the MAC is wrong",
                            key->slot->name, key->name);
@@ -345,6 +410,14 @@ enum remote_rc remote_key_verify(struct remote_key *key, const struct remote_par
     return remote_local_verify(key, params, input, sig, err);
 }
 
+/* A key may be for wrapping alone, which is the same operation; which of the two the caller may
+ * have was checked at its Init. */
+static enum remote_use either(const struct remote_key *key, enum remote_use data,
+                              enum remote_use keys)
+{
+    return (key->uses & data) == 0 && (key->uses & keys) != 0 ? keys : data;
+}
+
 enum remote_rc remote_key_encrypt(struct remote_key *key, const struct remote_params *params,
                                   struct remote_slice plain, struct remote_buf *ret_out,
                                   struct remote_error *err)
@@ -352,14 +425,18 @@ enum remote_rc remote_key_encrypt(struct remote_key *key, const struct remote_pa
     struct remote_buf sealed = { 0 };
     size_t max = remote_key_input_max(key, params, REMOTE_USE_ENCRYPT);
 
-    REMOTE_TRY(remote_key_check(key, params, REMOTE_USE_ENCRYPT, err));
+    REMOTE_TRY(
+        remote_key_check(key, params, either(key, REMOTE_USE_ENCRYPT, REMOTE_USE_WRAP), err));
+    if (key->released)
+        return remote_released_encrypt(key, params, plain, ret_out, err);
     if (plain.len > max)
         return REMOTE_FAIL(err, REMOTE_E_LENGTH,
                            "slot '%s': key '%s': %zu bytes to encrypt where at most %zu fit",
                            key->slot->name, key->name, plain.len, max);
     if (!remote_key_type_symmetric(key->type))
         return remote_local_encrypt(key, params, plain, ret_out, err);
-    REMOTE_TRY(request(key, REMOTE_OP_ENCRYPT, params, plain, deadline_of(key), &sealed, err));
+    REMOTE_TRY(
+        request(key, REMOTE_OP_ENCRYPT, params, plain, deadline_of(key, params), &sealed, err));
     remote_buf_clear(ret_out);
     *ret_out = sealed;
     return REMOTE_OK;
@@ -380,9 +457,9 @@ static enum remote_rc decrypt_once(struct remote_key *key, const struct remote_p
 }
 
 /* The service's own sealed bytes name the version they were made with. */
-static bool names_its_version(const struct remote_params *params)
+static bool may_try_siblings(const struct remote_params *params)
 {
-    return params->alg == REMOTE_ALG_AEAD;
+    return params->alg != REMOTE_ALG_AEAD && !params->pinned;
 }
 
 static enum remote_rc decrypt_with_siblings(struct remote_key *key,
@@ -408,19 +485,39 @@ enum remote_rc remote_key_decrypt(struct remote_key *key, const struct remote_pa
                                   struct remote_slice sealed, struct remote_buf *ret_plain,
                                   struct remote_error *err)
 {
-    int64_t deadline_ms = deadline_of(key); /* one, over all versions */
+    int64_t deadline_ms = deadline_of(key, params); /* one, over all versions */
     enum remote_rc rc;
 
-    REMOTE_TRY(remote_key_check(key, params, REMOTE_USE_DECRYPT, err));
+    REMOTE_TRY(
+        remote_key_check(key, params, either(key, REMOTE_USE_DECRYPT, REMOTE_USE_UNWRAP), err));
+    if (key->released)
+        return remote_released_decrypt(key, params, sealed, ret_plain, err);
     if (key->type == REMOTE_KEY_RSA && sealed.len != bytes_of(key->bits))
         return REMOTE_FAIL(err, REMOTE_E_LENGTH,
                            "slot '%s': key '%s': %zu bytes to decrypt where %zu are due",
                            key->slot->name, key->name, sealed.len, (size_t)bytes_of(key->bits));
     rc = decrypt_once(key, params, sealed, deadline_ms, ret_plain, err);
-    if (rc == REMOTE_E_DATA && !names_its_version(params))
+    if (rc == REMOTE_E_DATA && may_try_siblings(params))
         rc = decrypt_with_siblings(key, params, sealed, deadline_ms, ret_plain, err);
     if (rc == REMOTE_E_DATA) /* one sentence whatever the cause: no padding oracle */
         return REMOTE_FAIL(err, REMOTE_E_DATA, "slot '%s': key '%s' does not open this ciphertext",
                            key->slot->name, key->name);
     return rc;
+}
+
+enum remote_rc remote_key_rewrap(struct remote_key *key, struct remote_slice sealed,
+                                 struct remote_buf *ret_out, struct remote_error *err)
+{
+    const struct remote_params aead = { .alg = REMOTE_ALG_AEAD };
+    struct remote_buf fresh = { 0 };
+
+    if (!remote_slot_serves(key->slot, REMOTE_OP_REWRAP))
+        return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED, "slot '%s': %s wraps nothing anew",
+                           key->slot->name, key->slot->ops->title);
+    REMOTE_TRY(remote_key_check(key, &aead, REMOTE_USE_DECRYPT, err));
+    REMOTE_TRY(remote_key_check(key, &aead, REMOTE_USE_ENCRYPT, err));
+    REMOTE_TRY(request(key, REMOTE_OP_REWRAP, &aead, sealed, deadline_of(key, &aead), &fresh, err));
+    remote_buf_clear(ret_out);
+    *ret_out = fresh;
+    return REMOTE_OK;
 }

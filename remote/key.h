@@ -22,28 +22,39 @@ struct remote_key {
     atomic_uint refs;
     struct remote_slot *slot; /* borrowed: slots outlive their keys */
     char *name;
-    unsigned version;
-    bool latest;  /* the newest enabled version of its name */
-    bool enabled; /* false: operations are refused at Init */
+    unsigned version; /* counts from 1 in the order they were made */
+    char *version_id; /* the service's own word for it; NULL: the number is */
+    bool latest;      /* the newest enabled version of its name */
+    bool enabled;     /* false: operations are refused at Init */
+    bool hardware;    /* the service says that an HSM keeps it */
     enum remote_key_type type;
-    unsigned bits;        /* modulus, field or secret size */
-    int curve;            /* EC: NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1 */
-    unsigned uses;        /* REMOTE_USE_*, what the service allows with this key */
-    int64_t created;      /* seconds since 1970; 0: unknown */
+    unsigned bits;   /* modulus, field or secret size */
+    int curve;       /* EC: NID_X9_62_prime256v1, NID_secp384r1, ... */
+    unsigned uses;   /* REMOTE_USE_*, what the service allows with this key */
+    bool released;   /* the service gives its bytes out, and it is used here: released.h */
+    int64_t created; /* seconds since 1970; 0: unknown */
+    int64_t not_before, not_after; /* of signing and sealing; seconds since 1970; 0: no bound */
     unsigned char id[32]; /* CKA_ID (design: SHA-1 of the subjectPublicKey, or SHA-256 ...) */
     size_t id_len;
     struct remote_buf spki; /* DER SubjectPublicKeyInfo; empty for symmetric keys */
     _Atomic(void *) pkey;   /* EVP_PKEY of spki, made on first local use */
+    _Atomic(void *) value;  /* of a released key: struct remote_secret_key, fetched on first use */
     atomic_bool no_batch;   /* the service refused batches for this key */
 };
 
 struct remote_key *remote_key_ref(struct remote_key *key);
 void remote_key_unref(struct remote_key *key); /* NULL is fine */
+/* Whether they are the same version of the same name; both of one slot. */
+bool remote_key_same(const struct remote_key *a, const struct remote_key *b);
+/* Whether it signs and seals now: enabled, and within its dates. */
+bool remote_key_usable(const struct remote_key *key);
 
 struct remote_key_spec { /* of a key to be made */
     enum remote_key_type type;
     unsigned bits; /* modulus, field or secret size */
     int curve;     /* EC: NID */
+    unsigned uses; /* REMOTE_USE_SIGN, _DECRYPT: what for, where the service wants to know; 0: as
+                      it suits the type */
 };
 
 struct remote_key_list { /* owns one reference to each */
@@ -66,7 +77,7 @@ size_t remote_key_input_max(const struct remote_key *key, const struct remote_pa
 /*
  * Whether this key, its slot's policy and its service can do it: everything that an Init call
  * must know, without a request.
- * REMOTE_E_FORBIDDEN_USE  usage, disabled, slot policy    REMOTE_E_UNSUPPORTED  no such algorithm
+ * REMOTE_E_FORBIDDEN_USE  usage, disabled, dates, policy  REMOTE_E_UNSUPPORTED  no such algorithm
  * REMOTE_E_PARAM          parameters that the service cannot honour
  */
 enum remote_rc remote_key_check(const struct remote_key *key, const struct remote_params *params,
@@ -108,5 +119,14 @@ enum remote_rc remote_key_encrypt(struct remote_key *key, const struct remote_pa
 enum remote_rc remote_key_decrypt(struct remote_key *key, const struct remote_params *params,
                                   struct remote_slice sealed, struct remote_buf *ret_plain,
                                   struct remote_error *err) REMOTE_MUST_CHECK;
+
+/*
+ * What REMOTE_ALG_AEAD sealed, as the service would seal it now, without its content being seen: a
+ * quorum makes shares anew for the members that it has. REMOTE_E_UNSUPPORTED: the service has no
+ * such operation; else as decrypting and encrypting. ret_out: the new ciphertext.
+ */
+enum remote_rc remote_key_rewrap(struct remote_key *key, struct remote_slice sealed,
+                                 struct remote_buf *ret_out, struct remote_error *err)
+    REMOTE_MUST_CHECK;
 
 #endif

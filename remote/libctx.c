@@ -35,14 +35,15 @@ static OSSL_LIB_CTX *make_ctx(void)
     return ctx;
 }
 
-/* Two threads may both make one at first, and one is thrown away: no lock, nothing for a fork. */
-static OSSL_LIB_CTX *get_ctx(void)
+/*
+ * Two threads may both make one at first, and one is thrown away: no lock, nothing for a fork.
+ * What is in the thread's error queue afterwards is ours.
+ */
+static OSSL_LIB_CTX *first_ctx(void)
 {
-    OSSL_LIB_CTX *ctx = atomic_load(&private_ctx), *none = NULL;
+    OSSL_LIB_CTX *ctx = make_ctx(), *none = NULL;
 
-    if (ctx != NULL)
-        return ctx;
-    ctx = make_ctx();
+    ERR_clear_error();
     if (ctx == NULL || atomic_compare_exchange_strong(&private_ctx, &none, ctx))
         return ctx;
     OSSL_LIB_CTX_free(ctx);
@@ -57,12 +58,18 @@ static OSSL_LIB_CTX *get_ctx(void)
  * host's harm. So it is brought about here, before anything of ours stands. It is no more than
  * what libcurl's and libcrypto's own initialisation does; a host that wants none of it has said
  * OPENSSL_INIT_NO_LOAD_CONFIG, which we must not say in its place, as that would end its own
- * loading. Repeated calls cost one atomic load. A configuration that does not load is the
- * host's business: our context is whole without it. (OPENSSL_init_crypto(3), config(5))
+ * loading. A configuration that does not load is the host's business: our context is whole
+ * without it. (OPENSSL_init_crypto(3), config(5))
  */
 static void load_host_config(void)
 {
+    static atomic_bool done;
+
+    if (atomic_load_explicit(&done, memory_order_acquire))
+        return;
     (void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+    ERR_clear_error();
+    atomic_store_explicit(&done, true, memory_order_release);
 }
 
 static enum remote_rc enter(struct remote_guard *guard, struct remote_error *err)
@@ -73,14 +80,15 @@ static enum remote_rc enter(struct remote_guard *guard, struct remote_error *err
     if (!remote_errqueue_save(&guard->errors))
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
     load_host_config();
-    ctx = get_ctx();
+    ctx = atomic_load_explicit(&private_ctx, memory_order_acquire);
+    if (ctx == NULL)
+        ctx = first_ctx();
     guard->outer = ctx != NULL ? OSSL_LIB_CTX_set0_default(ctx) : NULL;
     if (guard->outer == NULL) {
         remote_crypto_fail(err, "cannot make a private OpenSSL context");
         remote_errqueue_restore(&guard->errors);
         return REMOTE_E_CRYPTO;
     }
-    ERR_clear_error();
     guard->entered = inside = true;
     outer = guard->outer;
     return REMOTE_OK;
@@ -115,16 +123,18 @@ bool remote_guard_held(void)
     return inside;
 }
 
-/* The gate stays closed to forks: a child must not inherit the other's locks taken. */
 void remote_guard_suspend(struct remote_guard_pause *pause)
 {
     pause->inner = inside ? OSSL_LIB_CTX_set0_default(outer) : NULL;
+    if (pause->inner != NULL)
+        pause->depth = remote_gate_go_abroad();
 }
 
 void remote_guard_resume(struct remote_guard_pause *pause)
 {
     if (pause->inner == NULL)
         return;
+    remote_gate_come_home(pause->depth);
     if (ERR_peek_error() != 0)
         ERR_clear_error();
     OSSL_LIB_CTX_set0_default(pause->inner);

@@ -38,11 +38,13 @@ bool remote_guard_held(void);
 /*
  * Around a call to code that is not ours and may use OpenSSL itself (another PKCS#11 module): the
  * host's context is the thread's default meanwhile, and the errors that the call leaves are
- * dropped. The thread counts as inside all the while, so that whoever leads back to us is refused.
+ * dropped. The thread counts as inside all the while, so that whoever leads back to us is refused;
+ * a fork waits for it as gate.h says.
  * Outside the guard both do nothing. They come in pairs, are not nested, and cannot fail.
  */
 struct remote_guard_pause {
     OSSL_LIB_CTX *inner; /* NULL: there was no guard */
+    unsigned depth;      /* in the gate */
 };
 void remote_guard_suspend(struct remote_guard_pause *pause);
 void remote_guard_resume(struct remote_guard_pause *pause);

@@ -82,6 +82,19 @@ enum remote_rc remote_digest_final(struct remote_digest *digest, struct remote_b
     return remote_local_give(&built, ret, err);
 }
 
+enum remote_rc remote_digest_copy(const struct remote_digest *digest, struct remote_digest *ret,
+                                  struct remote_error *err)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    if (ctx == NULL || EVP_MD_CTX_copy_ex(ctx, digest->ctx) != 1) {
+        EVP_MD_CTX_free(ctx);
+        return remote_crypto_fail(err, "cannot copy a digest");
+    }
+    ret->ctx = ctx;
+    return REMOTE_OK;
+}
+
 void remote_digest_clear(struct remote_digest *digest)
 {
     if (digest == NULL)
@@ -107,13 +120,54 @@ enum remote_rc remote_local_random(unsigned char *out, size_t len, struct remote
     return REMOTE_OK;
 }
 
-/* Where the padding is made of hashes, both must be named. */
-static enum remote_rc check_hashes(const struct remote_params *params, struct remote_error *err)
+/* ---- RSA paddings ---- */
+
+enum remote_rc remote_local_check_hashes(const struct remote_params *params,
+                                         struct remote_error *err)
 {
     if ((params->alg == REMOTE_ALG_RSA_PSS || params->alg == REMOTE_ALG_RSA_OAEP) &&
         (params->hash == REMOTE_HASH_NONE || params->mgf_hash == REMOTE_HASH_NONE))
         return REMOTE_FAIL(err, REMOTE_E_PARAM, "PSS and OAEP need a hash and an MGF1 hash");
     return REMOTE_OK;
+}
+
+static bool set_oaep_label(EVP_PKEY_CTX *ctx, struct remote_slice label)
+{
+    void *copy;
+
+    if (label.len == 0)
+        return true;
+    copy = OPENSSL_memdup(label.data, label.len);
+    if (copy == NULL)
+        return false;
+    if (EVP_PKEY_CTX_set0_rsa_oaep_label(ctx, copy, (int)label.len) == 1)
+        return true; /* which owns it now */
+    OPENSSL_free(copy);
+    return false;
+}
+
+bool remote_local_set_padding(EVP_PKEY_CTX *ctx, const struct remote_params *params)
+{
+    const EVP_MD *md = remote_local_md(params->hash), *mgf = remote_local_md(params->mgf_hash);
+
+    switch (params->alg) {
+    case REMOTE_ALG_RSA_PKCS1:
+        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+               (md == NULL || EVP_PKEY_CTX_set_signature_md(ctx, md) == 1);
+    case REMOTE_ALG_RSA_PSS:
+        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+               EVP_PKEY_CTX_set_signature_md(ctx, md) == 1 &&
+               EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, mgf) == 1 &&
+               EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)params->salt_len) == 1;
+    case REMOTE_ALG_RSA_PKCS1_ENC:
+        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1;
+    case REMOTE_ALG_RSA_OAEP:
+        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) == 1 &&
+               EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) == 1 &&
+               EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, mgf) == 1 && set_oaep_label(ctx, params->aad);
+    default:
+        return true; /* not RSA */
+    }
 }
 
 /* ---- verification ---- */
@@ -135,16 +189,16 @@ static enum remote_rc check_digest(const struct remote_params *params, struct re
 }
 
 /* For RSA_PKCS1 with hash NONE: what the signature carries, compared with what was signed. */
-static enum remote_rc verify_block(EVP_PKEY_CTX *ctx, struct remote_slice block,
-                                   struct remote_slice sig, struct remote_error *err)
+static enum remote_rc verify_block(EVP_PKEY_CTX *ctx, const struct remote_params *params,
+                                   struct remote_slice block, struct remote_slice sig,
+                                   struct remote_error *err)
 {
     CLEANUP(remote_buf_clear) struct remote_buf recovered = { 0 };
     size_t len = sig.len; /* at least the modulus' size, as libcrypto wants */
     unsigned char *out = remote_buf_reserve(&recovered, len);
 
     REMOTE_TRY(remote_buf_check(&recovered, err));
-    if (EVP_PKEY_verify_recover_init(ctx) != 1 ||
-        EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) != 1)
+    if (EVP_PKEY_verify_recover_init(ctx) != 1 || !remote_local_set_padding(ctx, params))
         return remote_crypto_fail(err, "cannot verify with RSA");
     if (EVP_PKEY_verify_recover(ctx, out, &len, sig.data, sig.len) != 1 ||
         !remote_slice_equal(remote_slice(out, len), block))
@@ -152,31 +206,14 @@ static enum remote_rc verify_block(EVP_PKEY_CTX *ctx, struct remote_slice block,
     return REMOTE_OK;
 }
 
-static enum remote_rc verify_pkcs1(EVP_PKEY_CTX *ctx, const struct remote_params *params,
-                                   struct remote_slice input, struct remote_slice sig,
-                                   struct remote_error *err)
-{
-    if (params->hash == REMOTE_HASH_NONE)
-        return verify_block(ctx, input, sig, err);
-    if (EVP_PKEY_verify_init(ctx) != 1 ||
-        EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) != 1 ||
-        EVP_PKEY_CTX_set_signature_md(ctx, remote_local_md(params->hash)) != 1)
-        return remote_crypto_fail(err, "cannot verify with RSA");
-    if (EVP_PKEY_verify(ctx, sig.data, sig.len, input.data, input.len) != 1)
-        return wrong_signature(err);
-    return REMOTE_OK;
-}
-
-static enum remote_rc verify_pss(EVP_PKEY_CTX *ctx, const struct remote_params *params,
+static enum remote_rc verify_rsa(EVP_PKEY_CTX *ctx, const struct remote_params *params,
                                  struct remote_slice input, struct remote_slice sig,
                                  struct remote_error *err)
 {
-    if (EVP_PKEY_verify_init(ctx) != 1 ||
-        EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) != 1 ||
-        EVP_PKEY_CTX_set_signature_md(ctx, remote_local_md(params->hash)) != 1 ||
-        EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, remote_local_md(params->mgf_hash)) != 1 ||
-        EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)params->salt_len) != 1)
-        return remote_crypto_fail(err, "cannot verify with RSA-PSS");
+    if (params->hash == REMOTE_HASH_NONE)
+        return verify_block(ctx, params, input, sig, err);
+    if (EVP_PKEY_verify_init(ctx) != 1 || !remote_local_set_padding(ctx, params))
+        return remote_crypto_fail(err, "cannot verify with RSA");
     if (EVP_PKEY_verify(ctx, sig.data, sig.len, input.data, input.len) != 1)
         return wrong_signature(err);
     return REMOTE_OK;
@@ -229,8 +266,8 @@ struct verifier {
 };
 
 static const struct verifier verifiers[] = {
-    { REMOTE_ALG_RSA_PKCS1, REMOTE_KEY_RSA, verify_pkcs1 },
-    { REMOTE_ALG_RSA_PSS, REMOTE_KEY_RSA, verify_pss },
+    { REMOTE_ALG_RSA_PKCS1, REMOTE_KEY_RSA, verify_rsa },
+    { REMOTE_ALG_RSA_PSS, REMOTE_KEY_RSA, verify_rsa },
     { REMOTE_ALG_ECDSA, REMOTE_KEY_EC, verify_ecdsa },
     { REMOTE_ALG_EDDSA, REMOTE_KEY_ED25519, verify_eddsa },
 };
@@ -274,40 +311,13 @@ enum remote_rc remote_local_verify(struct remote_key *key, const struct remote_p
     if (sig.len != signature_size(key))
         return REMOTE_FAIL(err, REMOTE_E_LENGTH, "a signature by this key has %zu bytes, not %zu",
                            signature_size(key), sig.len);
-    REMOTE_TRY(check_hashes(params, err));
+    REMOTE_TRY(remote_local_check_hashes(params, err));
     REMOTE_TRY(check_digest(params, input, err));
     REMOTE_TRY(new_ctx(key, &ctx, err));
     return verifier->verify(ctx, params, input, sig, err);
 }
 
 /* ---- RSA encryption ---- */
-
-static bool set_oaep_label(EVP_PKEY_CTX *ctx, struct remote_slice label)
-{
-    void *copy;
-
-    if (label.len == 0)
-        return true;
-    copy = OPENSSL_memdup(label.data, label.len);
-    if (copy == NULL)
-        return false;
-    if (EVP_PKEY_CTX_set0_rsa_oaep_label(ctx, copy, (int)label.len) == 1)
-        return true; /* which owns it now */
-    OPENSSL_free(copy);
-    return false;
-}
-
-static bool set_encryption(EVP_PKEY_CTX *ctx, const struct remote_params *params)
-{
-    if (EVP_PKEY_encrypt_init(ctx) != 1)
-        return false;
-    if (params->alg == REMOTE_ALG_RSA_PKCS1_ENC)
-        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1;
-    return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) == 1 &&
-           EVP_PKEY_CTX_set_rsa_oaep_md(ctx, remote_local_md(params->hash)) == 1 &&
-           EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, remote_local_md(params->mgf_hash)) == 1 &&
-           set_oaep_label(ctx, params->aad);
-}
 
 /* RFC 8017 7.1.1 and 7.2.1 */
 static enum remote_rc check_plain(const struct remote_key *key, const struct remote_params *params,
@@ -337,12 +347,12 @@ enum remote_rc remote_local_encrypt(struct remote_key *key, const struct remote_
     size_t len = (key->bits + 7) / 8;
     unsigned char *out;
 
-    REMOTE_TRY(check_hashes(params, err));
+    REMOTE_TRY(remote_local_check_hashes(params, err));
     REMOTE_TRY(check_plain(key, params, plain.len, err));
     REMOTE_TRY(new_ctx(key, &ctx, err));
     out = remote_buf_reserve(&built, len);
     REMOTE_TRY(remote_buf_check(&built, err));
-    if (!set_encryption(ctx, params) ||
+    if (EVP_PKEY_encrypt_init(ctx) != 1 || !remote_local_set_padding(ctx, params) ||
         EVP_PKEY_encrypt(ctx, out, &len, plain.data, plain.len) != 1)
         return remote_crypto_fail(err, "cannot encrypt with RSA");
     built.len = len;

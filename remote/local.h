@@ -18,7 +18,8 @@ enum remote_rc remote_local_set_pem(struct remote_key *key, struct remote_slice 
                                     struct remote_error *err) REMOTE_MUST_CHECK;
 enum remote_rc remote_local_set_ed25519(struct remote_key *key, struct remote_slice raw32,
                                         struct remote_error *err) REMOTE_MUST_CHECK;
-/* CKA_ID of a secret key: first 20 bytes of SHA-256 over slot, NUL, name, NUL, version. */
+/* CKA_ID of a secret key: first 20 bytes of SHA-256 over slot, NUL, name, NUL, version: the
+ * service's own word for it where there is one. */
 enum remote_rc remote_local_set_secret_id(struct remote_key *key, const char *slot,
                                           struct remote_error *err) REMOTE_MUST_CHECK;
 
@@ -33,6 +34,21 @@ struct remote_public { /* parts for CKA_MODULUS, CKA_EC_POINT, ...; borrowed fro
 enum remote_rc remote_local_public(struct remote_key *key, struct remote_public *ret,
                                    struct remote_error *err) REMOTE_MUST_CHECK;
 void remote_public_clear(struct remote_public *public);
+
+/*
+ * A public key in parts, as PKCS#11 holds them, as a SubjectPublicKeyInfo. ec_point: a DER OCTET
+ * STRING, or what is in it. REMOTE_E_DATA: a part is missing or has a length that cannot be;
+ * whether they are a key is seen by who reads the result.
+ */
+struct remote_public_parts {
+    enum remote_key_type type;
+    struct remote_slice modulus, exponent; /* RSA */
+    int curve;                             /* EC: NID */
+    unsigned bits;                         /* EC, Ed25519: of the field */
+    struct remote_slice ec_point;
+};
+enum remote_rc remote_local_spki(const struct remote_public_parts *parts, struct remote_buf *ret,
+                                 struct remote_error *err) REMOTE_MUST_CHECK;
 
 enum remote_rc remote_local_verify(struct remote_key *key, const struct remote_params *params,
                                    struct remote_slice input, struct remote_slice sig,
@@ -58,7 +74,13 @@ struct remote_private {
  */
 enum remote_rc remote_local_pkcs8(const struct remote_private *parts, struct remote_buf *ret,
                                   unsigned *ret_bits, struct remote_error *err) REMOTE_MUST_CHECK;
-/* Type and size of a key pair in PKCS#8 DER. False: not one, or of a kind we do not serve. */
+/*
+ * And back: the parts, borrowed from der, and the size. False: not a key pair, or of a kind we do
+ * not serve.
+ */
+bool remote_local_pkcs8_parts(struct remote_slice der, struct remote_private *ret,
+                              unsigned *ret_bits);
+/* The same without the parts. */
 bool remote_local_pkcs8_spec(struct remote_slice der, struct remote_key_spec *ret);
 /*
  * A private key file, PEM or DER, in any of libcrypto's forms (PKCS#8, PKCS#1, SEC 1), as PKCS#8
@@ -101,6 +123,9 @@ enum remote_rc remote_digest_update(struct remote_digest *digest, struct remote_
                                     struct remote_error *err) REMOTE_MUST_CHECK;
 enum remote_rc remote_digest_final(struct remote_digest *digest, struct remote_buf *ret,
                                    struct remote_error *err) REMOTE_MUST_CHECK;
+/* A second one that goes on from here; ret is empty before. */
+enum remote_rc remote_digest_copy(const struct remote_digest *digest, struct remote_digest *ret,
+                                  struct remote_error *err) REMOTE_MUST_CHECK;
 void remote_digest_clear(struct remote_digest *digest);
 enum remote_rc remote_local_hash(enum remote_hash hash, struct remote_slice data,
                                  struct remote_buf *ret, struct remote_error *err)
@@ -109,7 +134,7 @@ enum remote_rc remote_local_hash(enum remote_hash hash, struct remote_slice data
 enum remote_rc remote_local_random(unsigned char *out, size_t len, struct remote_error *err)
     REMOTE_MUST_CHECK;
 
-/* A certificate from the slot's `certificates`; read-only after load. */
+/* A certificate from the slot's `certificates` or from its service; read-only. */
 struct remote_cert {
     struct remote_buf der;
     struct remote_buf subject, issuer, serial; /* DER Name, DER Name, DER INTEGER */
@@ -123,6 +148,10 @@ struct remote_cert {
 enum remote_rc remote_local_certs(const char *path, struct remote_slice pem,
                                   struct remote_cert ***certs, size_t *count,
                                   struct remote_error *err) REMOTE_MUST_CHECK;
+/* One certificate as a service gave it; `name` stands for it in messages. REMOTE_E_PROTOCOL. */
+enum remote_rc remote_local_cert(const char *name, struct remote_slice der,
+                                 struct remote_cert **ret, struct remote_error *err)
+    REMOTE_MUST_CHECK;
 void remote_cert_free(struct remote_cert *cert);
 
 /* PEM of a public key ("-----BEGIN PUBLIC KEY-----"). */

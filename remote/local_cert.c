@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Certificates from a PEM file, as an operator configures them. */
+/* Certificates: from a PEM file, as an operator configures them, and from a service. */
 #include "local_private.h"
 
 #include <stdlib.h>
@@ -209,6 +209,22 @@ void remote_cert_free(struct remote_cert *cert)
     remote_buf_clear(&cert->spki);
     free(cert->common_name);
     free(cert);
+}
+
+enum remote_rc remote_local_cert(const char *name, struct remote_slice der,
+                                 struct remote_cert **ret, struct remote_error *err)
+{
+    struct remote_cert *cert = calloc(1, sizeof(*cert));
+    struct remote_error why = { 0 };
+
+    if (cert == NULL)
+        return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
+    if (read_cert(der, cert, &why) != REMOTE_OK) {
+        remote_cert_free(cert);
+        return REMOTE_FAIL(err, REMOTE_E_PROTOCOL, "certificate '%s': %s", name, why.text);
+    }
+    *ret = cert;
+    return REMOTE_OK;
 }
 
 /* A growing list, and how much of it was there before. */

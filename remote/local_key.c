@@ -109,9 +109,11 @@ struct curve {
 /* RFC 5480 2.1.1.1 */
 /* clang-format off */
 static const struct curve curves[] = {
+    { NID_secp224r1,        "\x06\x05\x2b\x81\x04\x00\x21",              7, 224 },
     { NID_X9_62_prime256v1, "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", 10, 256 },
     { NID_secp384r1,        "\x06\x05\x2b\x81\x04\x00\x22",              7, 384 },
     { NID_secp521r1,        "\x06\x05\x2b\x81\x04\x00\x23",              7, 521 },
+    { NID_secp256k1,        "\x06\x05\x2b\x81\x04\x00\x0a",              7, 256 },
 };
 /* clang-format on */
 
@@ -130,8 +132,10 @@ static enum remote_rc read_ec(const struct remote_spki_parts *parts, struct remo
     const struct curve *curve = find_curve(parts->params);
 
     if (curve == NULL)
-        return REMOTE_FAIL(err, REMOTE_E_PROTOCOL,
-                           "an EC key on a curve that is not P-256, P-384 or P-521 by name");
+        return REMOTE_FAIL(
+            err, REMOTE_E_PROTOCOL,
+            "an EC key on a curve that is not P-224, P-256, P-384, P-521 or secp256k1 "
+            "by name");
     /* SEC 1 2.3.3: 04, x, y. That it is on the curve is checked with the EVP_PKEY. */
     if (parts->bits.len != 1 + 2 * ((curve->bits + 7) / 8) || parts->bits.data[0] != 4)
         return REMOTE_FAIL(err, REMOTE_E_PROTOCOL,
@@ -190,8 +194,13 @@ static OSSL_PARAM *point_params(const struct remote_spki_parts *parts)
 
 struct kind {
     enum remote_key_type type;
-    const char *name; /* libcrypto's */
-    const char *oid;  /* content */
+    /*
+     * For EVP_PKEY_CTX_new_from_name(): with a name that it has known since before there were
+     * providers it asks the engines of the process first, whatever the library context, and one
+     * that is a default (libp11's) takes the key over. It knows no engine's number for an OID.
+     */
+    const char *name;
+    const char *oid; /* content */
     size_t oid_len;
     enum remote_rc (*read)(const struct remote_spki_parts *parts, struct remote_key *ret,
                            struct remote_error *err);
@@ -201,9 +210,9 @@ struct kind {
 /* clang-format off */
 #define ED25519_OID "\x2b\x65\x70"
 static const struct kind kinds[] = {
-    { REMOTE_KEY_RSA,     "RSA",     "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 9, read_rsa,     rsa_params },
-    { REMOTE_KEY_EC,      "EC",      "\x2a\x86\x48\xce\x3d\x02\x01",         7, read_ec,      point_params },
-    { REMOTE_KEY_ED25519, "ED25519", ED25519_OID,                            3, read_ed25519, point_params },
+    { REMOTE_KEY_RSA,     "1.2.840.113549.1.1.1", "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 9, read_rsa,     rsa_params },
+    { REMOTE_KEY_EC,      "1.2.840.10045.2.1",    "\x2a\x86\x48\xce\x3d\x02\x01",         7, read_ec,      point_params },
+    { REMOTE_KEY_ED25519, "1.3.101.112",          ED25519_OID,                            3, read_ed25519, point_params },
 };
 /* clang-format on */
 
@@ -254,6 +263,24 @@ enum remote_rc remote_local_set_spki(struct remote_key *key, struct remote_slice
     return REMOTE_OK;
 }
 
+/* RFC 8017 A.1.1 on its own, which some services publish. */
+static enum remote_rc set_pkcs1(struct remote_key *key, struct remote_slice der,
+                                struct remote_error *err)
+{
+    static const char algorithm[] = /* SEQUENCE { rsaEncryption, NULL } */
+        "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+    CLEANUP(remote_buf_clear) struct remote_buf bits = { 0 }, body = { 0 }, spki = { 0 };
+
+    remote_buf_append_char(&bits, '\0'); /* no unused bits */
+    remote_buf_append(&bits, der.data, der.len);
+    remote_buf_append(&body, algorithm, sizeof(algorithm) - 1);
+    remote_der_append(&body, REMOTE_DER_BIT_STRING, remote_buf_slice(&bits));
+    remote_der_append(&spki, REMOTE_DER_SEQUENCE, remote_buf_slice(&body));
+    spki.failed = spki.failed || body.failed || bits.failed;
+    REMOTE_TRY(remote_buf_check(&spki, err));
+    return remote_local_set_spki(key, remote_buf_slice(&spki), err);
+}
+
 /* PEM_read_bio() decrypts nothing, so it never asks for a passphrase. */
 enum remote_rc remote_local_set_pem(struct remote_key *key, struct remote_slice pem,
                                     struct remote_error *err)
@@ -276,6 +303,8 @@ enum remote_rc remote_local_set_pem(struct remote_key *key, struct remote_slice 
     }
     if (strcmp(name, PEM_STRING_PUBLIC) == 0)
         rc = remote_local_set_spki(key, remote_slice(der, (size_t)len), err);
+    else if (strcmp(name, PEM_STRING_RSA_PUBLIC) == 0)
+        rc = set_pkcs1(key, remote_slice(der, (size_t)len), err);
     else
         rc = REMOTE_FAIL(err, REMOTE_E_PROTOCOL, "a PEM block '%s' where 'PUBLIC KEY' should be",
                          name);
@@ -307,7 +336,10 @@ enum remote_rc remote_local_set_secret_id(struct remote_key *key, const char *sl
 
     remote_buf_append(&text, slot, strlen(slot) + 1);
     remote_buf_append(&text, key->name, strlen(key->name) + 1);
-    remote_buf_printf(&text, "%u", key->version);
+    if (key->version_id != NULL)
+        remote_buf_append_str(&text, key->version_id);
+    else
+        remote_buf_printf(&text, "%u", key->version);
     REMOTE_TRY(remote_buf_check(&text, err));
     REMOTE_TRY(remote_local_hash(REMOTE_HASH_SHA256, remote_buf_slice(&text), &hash, err));
     memcpy(key->id, hash.data, 20);

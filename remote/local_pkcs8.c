@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Private keys in parts to PKCS#8, for their way into a service; what only passes through here. */
+/* Private keys in parts to PKCS#8, and back. */
 #include <string.h>
 
 #include <openssl/obj_mac.h>
 
 #include "der.h"
-#include "local.h"
+#include "local_private.h"
 
 #define SCALAR_MAX 66 /* of P-521 */
 #define RSA_MAX 2048  /* bytes of a modulus */
@@ -17,6 +17,8 @@ static const unsigned char ed25519_oid[] = { 0x2b, 0x65, 0x70 };
 
 /* CKA_EC_PARAMS in full: PKCS#11 3.0 current mechanisms 2.3.3, RFC 5480, RFC 8410 */
 #define P256 "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
+#define P224 "\x06\x05\x2b\x81\x04\x00\x21"
+#define P256K "\x06\x05\x2b\x81\x04\x00\x0a"
 #define P384 "\x06\x05\x2b\x81\x04\x00\x22"
 #define P521 "\x06\x05\x2b\x81\x04\x00\x23"
 #define ED25519 "\x06\x03\x2b\x65\x70"
@@ -31,9 +33,11 @@ static const struct curve {
     int nid;
     unsigned bits;
 } curves[] = {
+    { P224, sizeof(P224) - 1, REMOTE_KEY_EC, NID_secp224r1, 224 },
     { P256, sizeof(P256) - 1, REMOTE_KEY_EC, NID_X9_62_prime256v1, 256 },
     { P384, sizeof(P384) - 1, REMOTE_KEY_EC, NID_secp384r1, 384 },
     { P521, sizeof(P521) - 1, REMOTE_KEY_EC, NID_secp521r1, 521 },
+    { P256K, sizeof(P256K) - 1, REMOTE_KEY_EC, NID_secp256k1, 256 },
     { ED25519, sizeof(ED25519) - 1, REMOTE_KEY_ED25519, 0, 256 },
     { EDWARDS, sizeof(EDWARDS) - 1, REMOTE_KEY_ED25519, 0, 256 },
 };
@@ -126,20 +130,21 @@ static enum remote_rc ed25519_key(const struct remote_private *parts, struct rem
     return REMOTE_OK;
 }
 
-static void append_algorithm(const struct remote_private *parts, struct remote_buf *buf)
+void remote_local_append_algorithm(struct remote_buf *buf, enum remote_key_type type, int curve)
 {
     CLEANUP(remote_buf_clear) struct remote_buf body = { 0 };
-    const struct curve *curve;
+    const struct curve *named;
 
-    switch (parts->type) {
+    switch (type) {
     case REMOTE_KEY_RSA:
         remote_der_append(&body, REMOTE_DER_OID, remote_slice(rsa_oid, sizeof(rsa_oid)));
         remote_der_append(&body, REMOTE_DER_NULL, remote_slice(NULL, 0));
         break;
     case REMOTE_KEY_EC:
-        curve = curve_of(parts->curve);
+        named = curve_of(curve);
         remote_der_append(&body, REMOTE_DER_OID, remote_slice(ec_oid, sizeof(ec_oid)));
-        remote_buf_append(&body, curve->params, curve->len);
+        if (named != NULL)
+            remote_buf_append(&body, named->params, named->len);
         break;
     default:
         remote_der_append(&body, REMOTE_DER_OID, remote_slice(ed25519_oid, sizeof(ed25519_oid)));
@@ -176,7 +181,7 @@ enum remote_rc remote_local_pkcs8(const struct remote_private *parts, struct rem
     else
         remote_der_append(&key, REMOTE_DER_SEQUENCE, remote_buf_slice(&numbers));
     append_zero(&body);
-    append_algorithm(parts, &body);
+    remote_local_append_algorithm(&body, parts->type, parts->curve);
     remote_der_append(&body, REMOTE_DER_OCTET_STRING, remote_buf_slice(&key));
     body.failed = body.failed || numbers.failed || key.failed;
     REMOTE_TRY(remote_buf_check(&body, err));
@@ -187,18 +192,31 @@ enum remote_rc remote_local_pkcs8(const struct remote_private *parts, struct rem
     return REMOTE_OK;
 }
 
-/* ---- and back, as far as needed to say what it is ---- */
+/* ---- and back ---- */
 
-static bool rsa_spec(struct remote_slice key, struct remote_key_spec *ret)
+static bool split_rsa(struct remote_slice key, struct remote_private *ret)
 {
-    struct remote_slice numbers, version, modulus;
+    struct remote_slice numbers, version;
+    struct remote_slice *const into[] = { &ret->modulus,   &ret->exponent,   &ret->private_exponent,
+                                          &ret->prime1,    &ret->prime2,     &ret->exponent1,
+                                          &ret->exponent2, &ret->coefficient };
 
     if (!remote_der_take(&key, REMOTE_DER_SEQUENCE, &numbers) ||
-        !remote_der_take_unsigned(&numbers, &version) ||
-        !remote_der_take_unsigned(&numbers, &modulus) || modulus.len == 0 || modulus.len > RSA_MAX)
+        !remote_der_take_unsigned(&numbers, &version))
         return false;
-    *ret = (struct remote_key_spec){ .type = REMOTE_KEY_RSA, .bits = bits_of(modulus) };
-    return true;
+    for (size_t i = 0; i < ARRAY_SIZE(into); i++)
+        if (!remote_der_take_unsigned(&numbers, into[i]))
+            return false;
+    return ret->modulus.len > 0 && ret->modulus.len <= RSA_MAX;
+}
+
+static bool split_ec(struct remote_slice key, struct remote_private *ret)
+{
+    struct remote_slice body, version;
+
+    return remote_der_take(&key, REMOTE_DER_SEQUENCE, &body) &&
+           remote_der_take_unsigned(&body, &version) &&
+           remote_der_take(&body, REMOTE_DER_OCTET_STRING, &ret->value);
 }
 
 static bool is_oid(struct remote_slice oid, const unsigned char *known, size_t len)
@@ -206,25 +224,60 @@ static bool is_oid(struct remote_slice oid, const unsigned char *known, size_t l
     return remote_slice_equal(oid, remote_slice(known, len));
 }
 
+struct pkcs8 {
+    struct remote_slice oid, params; /* of the algorithm */
+    struct remote_slice key;
+};
+
+static bool open_pkcs8(struct remote_slice der, struct pkcs8 *ret)
+{
+    struct remote_slice body, version;
+
+    return remote_der_take(&der, REMOTE_DER_SEQUENCE, &body) && der.len == 0 &&
+           remote_der_take_unsigned(&body, &version) &&
+           remote_der_take(&body, REMOTE_DER_SEQUENCE, &ret->params) &&
+           remote_der_take(&ret->params, REMOTE_DER_OID, &ret->oid) &&
+           remote_der_take(&body, REMOTE_DER_OCTET_STRING, &ret->key);
+}
+
+static bool read_pkcs8(const struct pkcs8 *pkcs8, struct remote_private *ret, unsigned *ret_bits)
+{
+    struct remote_slice key = pkcs8->key;
+
+    if (is_oid(pkcs8->oid, rsa_oid, sizeof(rsa_oid))) {
+        if (!split_rsa(key, ret))
+            return false;
+        *ret_bits = bits_of(ret->modulus);
+        return true;
+    }
+    if (is_oid(pkcs8->oid, ec_oid, sizeof(ec_oid)))
+        return remote_local_ec_params(pkcs8->params, &ret->type, &ret->curve, ret_bits) &&
+               ret->type == REMOTE_KEY_EC && split_ec(key, ret);
+    ret->type = REMOTE_KEY_ED25519;
+    *ret_bits = SEED * 8;
+    return is_oid(pkcs8->oid, ed25519_oid, sizeof(ed25519_oid)) &&
+           remote_der_take(&key, REMOTE_DER_OCTET_STRING, &ret->value) && ret->value.len == SEED;
+}
+
+bool remote_local_pkcs8_parts(struct remote_slice der, struct remote_private *ret,
+                              unsigned *ret_bits)
+{
+    struct remote_private parts = { .type = REMOTE_KEY_RSA };
+    struct pkcs8 pkcs8;
+
+    if (!open_pkcs8(der, &pkcs8) || !read_pkcs8(&pkcs8, &parts, ret_bits))
+        return false;
+    *ret = parts;
+    return true;
+}
+
 bool remote_local_pkcs8_spec(struct remote_slice der, struct remote_key_spec *ret)
 {
-    struct remote_slice body, version, algorithm, oid, key;
-    struct remote_key_spec spec = { .type = REMOTE_KEY_ED25519, .bits = SEED * 8 };
+    struct remote_private parts;
+    unsigned bits = 0;
 
-    if (!remote_der_take(&der, REMOTE_DER_SEQUENCE, &body) || der.len != 0 ||
-        !remote_der_take_unsigned(&body, &version) ||
-        !remote_der_take(&body, REMOTE_DER_SEQUENCE, &algorithm) ||
-        !remote_der_take(&algorithm, REMOTE_DER_OID, &oid) ||
-        !remote_der_take(&body, REMOTE_DER_OCTET_STRING, &key))
+    if (!remote_local_pkcs8_parts(der, &parts, &bits))
         return false;
-    if (is_oid(oid, rsa_oid, sizeof(rsa_oid)))
-        return rsa_spec(key, ret);
-    if (is_oid(oid, ec_oid, sizeof(ec_oid))) {
-        if (!remote_local_ec_params(algorithm, &spec.type, &spec.curve, &spec.bits))
-            return false;
-    } else if (!is_oid(oid, ed25519_oid, sizeof(ed25519_oid))) {
-        return false;
-    }
-    *ret = spec;
+    *ret = (struct remote_key_spec){ .type = parts.type, .bits = bits, .curve = parts.curve };
     return true;
 }

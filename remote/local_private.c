@@ -5,7 +5,7 @@
 #include <openssl/x509.h>
 
 #include "libctx.h"
-#include "local.h"
+#include "local_private.h"
 
 /* An encrypted key must not make libcrypto ask on the terminal. */
 static int no_passphrase(char *buf, int size, int writing, void *arg)
@@ -33,8 +33,8 @@ static EVP_PKEY *read_der(struct remote_slice file)
     return d2i_AutoPrivateKey_ex(NULL, &at, (long)file.len, remote_libctx(), NULL);
 }
 
-static enum remote_rc write_pkcs8(EVP_PKEY *pkey, struct remote_secret *ret,
-                                  struct remote_error *err)
+enum remote_rc remote_local_write_pkcs8(EVP_PKEY *pkey, struct remote_secret *ret,
+                                        struct remote_error *err)
 {
     PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(pkey);
     unsigned char *der = NULL;
@@ -61,12 +61,12 @@ enum remote_rc remote_local_read_private(struct remote_slice file, struct remote
         return REMOTE_FAIL(err, REMOTE_E_DATA,
                            "no private key in it; it must hold one in PEM or DER, without a "
                            "passphrase");
-    rc = write_pkcs8(pkey, &pkcs8, err);
+    rc = remote_local_write_pkcs8(pkey, &pkcs8, err);
     EVP_PKEY_free(pkey);
     if (rc == REMOTE_OK && !remote_local_pkcs8_spec(remote_secret_slice(&pkcs8), ret_spec))
         rc = REMOTE_FAIL(err, REMOTE_E_DATA,
-                         "the private key is of a kind that is not served; RSA, ECDSA on P-256, "
-                         "P-384 or P-521, and Ed25519 are");
+                         "the private key is of a kind that is not served; RSA, ECDSA on P-224, "
+                         "P-256, P-384, P-521 or secp256k1, and Ed25519 are");
     if (rc != REMOTE_OK) {
         remote_secret_clear(&pkcs8);
         return rc;

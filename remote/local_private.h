@@ -28,6 +28,19 @@ enum remote_rc remote_local_bits_id(struct remote_slice bits, unsigned char ret_
 enum remote_rc remote_local_give(struct remote_buf *built, struct remote_buf *ret,
                                  struct remote_error *err) REMOTE_MUST_CHECK;
 
+/* Where the padding is made of hashes, both must be named. REMOTE_E_PARAM. */
+enum remote_rc remote_local_check_hashes(const struct remote_params *params,
+                                         struct remote_error *err) REMOTE_MUST_CHECK;
+/* Sets an RSA padding with all that belongs to it, after EVP_PKEY_xxx_init(). */
+bool remote_local_set_padding(EVP_PKEY_CTX *ctx, const struct remote_params *params);
+
+/* A private key as PKCS#8 DER. */
+enum remote_rc remote_local_write_pkcs8(EVP_PKEY *pkey, struct remote_secret *ret,
+                                        struct remote_error *err) REMOTE_MUST_CHECK;
+
+/* The AlgorithmIdentifier of a key of this type; curve: NID, of EC. */
+void remote_local_append_algorithm(struct remote_buf *buf, enum remote_key_type type, int curve);
+
 /* Adds what a typed subject says to an empty name; see struct remote_csr. */
 enum remote_rc remote_local_subject(const char *text, X509_NAME *name, struct remote_error *err)
     REMOTE_MUST_CHECK;

@@ -52,6 +52,7 @@ static struct {
     struct choice fallback, configured, environment;
     struct remote_error environment_fault; /* rc OK: HSMBRIDGE_LOG makes sense */
     enum sink sink;
+    bool json;
     int fd;              /* of SINK_FILE; -1: not open */
     char path[PATH_MAX]; /* what fd is */
     dev_t dev;
@@ -290,19 +291,52 @@ static void write_quietly(int fd, const char *data, size_t len)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+void remote_log_json(void)
+{
+    acquire();
+    state.json = true;
+    remote_lock_release(&state.lock);
+}
+
+/* The text has no control characters by now. */
+static void escape(const char *text, char *ret, size_t size)
+{
+    size_t at = 0;
+
+    for (; *text != '\0' && at + 2 < size; text++) {
+        if (*text == '"' || *text == '\\')
+            ret[at++] = '\\';
+        ret[at++] = *text;
+    }
+    ret[at] = '\0';
+}
+
 /* "2026-01-31T12:00:00.123Z hsmbridge[4711] warning: text\n" */
+static int format_line(char *line, size_t size, const char *date, enum remote_log_level level,
+                       const char *text)
+{
+    char escaped[2 * LINE_MAX_BYTES];
+
+    if (!state.json)
+        return snprintf(line, size, "%s hsmbridge[%ld] %s: %s\n", date, (long)getpid(),
+                        levels[level].name, text);
+    escape(text, escaped, sizeof(escaped));
+    return snprintf(line, size, "{\"ts\":\"%s\",\"level\":\"%s\",\"pid\":%ld,\"msg\":\"%s\"}\n",
+                    date, levels[level].name, (long)getpid(), escaped);
+}
+
 static void write_line(int fd, enum remote_log_level level, const char *text)
 {
-    char line[LINE_MAX_BYTES + 128], date[32];
+    char line[2 * LINE_MAX_BYTES + 128], seconds[24], date[48];
     struct timespec now;
     struct tm tm;
     int len;
 
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-    len = snprintf(line, sizeof(line), "%s.%03ldZ hsmbridge[%ld] %s: %s\n", date,
-                   now.tv_nsec / 1000000, (long)getpid(), levels[level].name, text);
+    strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(date, sizeof(date), "%s.%03ldZ", seconds, now.tv_nsec / 1000000 % 1000);
+    len = format_line(line, sizeof(line), date, level, text);
     write_quietly(fd, line, (size_t)len);
 }
 

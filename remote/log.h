@@ -21,6 +21,8 @@ enum remote_log_level { REMOTE_LOG_ERROR, REMOTE_LOG_WARNING, REMOTE_LOG_INFO, R
 enum remote_rc remote_log_setup(const char *sink, const char *level, struct remote_error *err);
 /* The sink when the configuration names none; daemons and the CLI choose stderr. */
 void remote_log_default(const char *sink);
+/* Lines for stderr and files are JSON objects from now on: ts, level, msg. For daemons. */
+void remote_log_json(void);
 bool remote_log_enabled(enum remote_log_level level);
 void remote_log(enum remote_log_level level, const char *fmt, ...) REMOTE_PRINTF(2, 3);
 

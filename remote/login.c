@@ -140,6 +140,18 @@ enum remote_login_state remote_login_poll(struct remote_slot *slot, unsigned sta
     return state;
 }
 
+struct remote_grant_ref *remote_login_current(struct remote_slot *slot)
+{
+    struct remote_grant_ref *current;
+
+    remote_lock_acquire(&slot->lock);
+    current = slot->login.current;
+    if (current != NULL)
+        atomic_fetch_add(&current->refs, 1);
+    remote_lock_release(&slot->lock);
+    return current;
+}
+
 /* ---- the leader's steps ---- */
 
 /* The leader has ended flight number `ended`, and shares its end with those who waited. */
@@ -343,8 +355,17 @@ bool remote_login_next(struct remote_slot *slot, struct remote_login_flight *fli
 
 void remote_login_abandon(struct remote_slot *slot, struct remote_login_flight *flight)
 {
-    struct remote_error err = { 0 };
+    const struct remote_error nothing_wrong = { 0 };
 
-    REMOTE_FAIL(&err, REMOTE_E_NOMEM, "out of memory");
-    finish_flight(slot, flight, NULL, &err);
+    finish_flight(slot, flight, NULL, &nothing_wrong);
+}
+
+int64_t remote_slot_login_left_ms(struct remote_slot *slot)
+{
+    int64_t expires_ms;
+
+    remote_lock_acquire(&slot->lock);
+    expires_ms = slot->login.current != NULL ? slot->login.current->expires_ms : INT64_MAX;
+    remote_lock_release(&slot->lock);
+    return expires_ms == INT64_MAX ? INT64_MAX : expires_ms - remote_now_ms();
 }

@@ -23,6 +23,7 @@ struct remote_login { /* guarded by the slot's lock */
     struct remote_grant_ref *current;
     unsigned next_serial;
     struct remote_secret pin;    /* of a logged-in PIN slot */
+    unsigned holders;            /* enum remote_login_holder bits: who gave it */
     unsigned pin_serial;         /* counts logins and logouts: tells one PIN's flights */
     bool busy;                   /* one caller is logging in or renewing: a flight */
     unsigned busy_generation;    /* fork generation of that caller */
@@ -70,6 +71,8 @@ enum remote_login_state {
 enum remote_login_state remote_login_poll(struct remote_slot *slot, unsigned stale,
                                           struct remote_login_flight *flight,
                                           struct remote_grant_ref **ret, struct remote_error *err);
+/* The grant in use; NULL: none yet, or no more. One reference. */
+struct remote_grant_ref *remote_login_current(struct remote_slot *slot);
 /*
  * The leader's next request: fills *op (kind, pin) and *ret_grant (RENEW, PROVE: what to use) and
  * returns true; or ends the flight, for everybody who waits, and returns false. done: the

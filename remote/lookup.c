@@ -66,39 +66,58 @@ static bool has_cert(const struct remote_slot *slot, const struct remote_key *ke
 }
 
 /*
- * The newest version that a configured certificate carries, else the newest enabled one, else
- * the newest. So a renewed key breaks no server whose certificate still belongs to the old one.
+ * The newest version that a certificate carries, else the newest that may be used now, else the
+ * newest enabled one, else the newest. So a renewed key breaks no server whose certificate still
+ * belongs to the old one.
+ * A name may stand for keys of several types, such as a cipher's and one for HMAC: each type has
+ * its own.
  */
 static struct remote_key *pinned_version(const struct remote_slot *slot,
-                                         const struct remote_key_list *versions)
+                                         const struct remote_key_list *versions,
+                                         enum remote_key_type type)
 {
-    struct remote_key *enabled = NULL;
+    struct remote_key *usable = NULL, *enabled = NULL, *newest = NULL;
 
     for (size_t i = versions->count; i-- > 0;) {
         struct remote_key *key = versions->keys[i];
 
+        if (key->type != type)
+            continue;
         if (key->enabled && has_cert(slot, key))
             return key;
+        if (newest == NULL)
+            newest = key;
+        if (usable == NULL && remote_key_usable(key))
+            usable = key;
         if (enabled == NULL && key->enabled)
             enabled = key;
     }
-    if (enabled != NULL)
-        return enabled;
-    return versions->count > 0 ? versions->keys[versions->count - 1] : NULL;
+    if (usable != NULL)
+        return usable;
+    return enabled != NULL ? enabled : newest;
+}
+
+static enum remote_rc show_type(const struct remote_slot *slot,
+                                const struct remote_key_list *versions, enum remote_key_type type,
+                                struct remote_key_list *ret, struct remote_error *err)
+{
+    struct remote_key *pinned = pinned_version(slot, versions, type);
+
+    if (pinned == NULL || !shows_type(slot, pinned))
+        return REMOTE_OK;
+    REMOTE_TRY(remote_key_list_add(ret, pinned, err));
+    for (size_t i = versions->count; slot->policy.all_versions && i-- > 0;)
+        if (versions->keys[i] != pinned && versions->keys[i]->type == type)
+            REMOTE_TRY(remote_key_list_add(ret, versions->keys[i], err));
+    return REMOTE_OK;
 }
 
 static enum remote_rc show_versions(const struct remote_slot *slot,
                                     const struct remote_key_list *versions,
                                     struct remote_key_list *ret, struct remote_error *err)
 {
-    struct remote_key *pinned = pinned_version(slot, versions);
-
-    if (pinned == NULL || !shows_type(slot, pinned))
-        return REMOTE_OK;
-    REMOTE_TRY(remote_key_list_add(ret, pinned, err));
-    for (size_t i = versions->count; slot->policy.all_versions && i-- > 0;)
-        if (versions->keys[i] != pinned && shows_type(slot, versions->keys[i]))
-            REMOTE_TRY(remote_key_list_add(ret, versions->keys[i], err));
+    for (int type = 0; type < REMOTE_KEY_TYPE_COUNT; type++)
+        REMOTE_TRY(show_type(slot, versions, (enum remote_key_type)type, ret, err));
     return REMOTE_OK;
 }
 
@@ -137,6 +156,7 @@ enum remote_rc remote_lookup_read(struct remote_slot *slot, const char *name,
     call.op.name = name;
     rc = remote_exchange_one(&call, err);
     if (rc == REMOTE_OK) {
+        remote_slot_add_certs(slot, call.op.certs, call.op.cert_count);
         *ret = call.op.keys;
         memset(&call.op.keys, 0, sizeof(call.op.keys));
     }
@@ -265,12 +285,33 @@ enum remote_rc remote_slot_find_label(struct remote_slot *slot, const char *labe
 struct listing { /* names to read, and the calls that read them */
     struct remote_slot *slot;
     struct remote_names names;
+    struct remote_key_list told; /* of which the listing said more, but not all */
     size_t next, done;
     int64_t deadline_ms;
     const struct remote_progress *progress;
     enum remote_rc rc; /* the first failure that ends it */
     struct remote_error err;
 };
+
+/* What a page tells of a key in full needs no read. */
+static enum remote_rc take_told(struct listing *listing, struct remote_key *key)
+{
+    struct remote_slot *slot = listing->slot;
+    CLEANUP(remote_key_list_clear) struct remote_key_list keys = { 0 };
+    struct remote_cache_entry *entry;
+
+    if (!shows_name(slot, key->name))
+        return REMOTE_OK;
+    if (key->id_len == 0)
+        return remote_key_list_add(&listing->told, key, &listing->err);
+    REMOTE_TRY(remote_key_list_add(&keys, key, &listing->err));
+    remote_lock_acquire(&slot->lock);
+    entry = remote_cache_obtain(&slot->cache, key->name);
+    if (entry != NULL)
+        remote_cache_store(entry, &keys, remote_now_ms());
+    remote_lock_release(&slot->lock);
+    return REMOTE_OK;
+}
 
 static enum remote_rc list_pages(struct listing *listing)
 {
@@ -287,6 +328,8 @@ static enum remote_rc list_pages(struct listing *listing)
         for (size_t i = 0; rc == REMOTE_OK && i < call.op.names.count; i++)
             if (shows_name(listing->slot, call.op.names.names[i]))
                 rc = remote_names_add(&listing->names, call.op.names.names[i], &listing->err);
+        for (size_t i = 0; rc == REMOTE_OK && i < call.op.keys.count; i++)
+            rc = take_told(listing, call.op.keys.keys[i]);
         free(page);
         page = call.op.names.next_page;
         call.op.names.next_page = NULL;
@@ -302,6 +345,9 @@ static bool already_named(const struct listing *listing, const char *name)
 {
     for (size_t i = 0; i < listing->names.count; i++)
         if (strcmp(listing->names.names[i], name) == 0)
+            return true;
+    for (size_t i = 0; i < listing->told.count; i++)
+        if (strcmp(listing->told.keys[i]->name, name) == 0)
             return true;
     return false;
 }
@@ -327,21 +373,35 @@ static enum remote_rc collect_names(struct listing *listing)
     return rc;
 }
 
+static size_t work_count(const struct listing *listing)
+{
+    return listing->names.count + listing->told.count;
+}
+
 static bool give_work(struct listing *listing, struct remote_call *call)
 {
-    if (listing->rc != REMOTE_OK || listing->next == listing->names.count)
+    size_t index = listing->next;
+
+    if (listing->rc != REMOTE_OK || index == work_count(listing))
         return false;
+    listing->next++;
     remote_call_init(call, listing->slot, REMOTE_OP_READ);
-    call->op.name = listing->names.names[listing->next++];
+    if (index < listing->names.count) {
+        call->op.name = listing->names.names[index];
+    } else {
+        call->op.key = listing->told.keys[index - listing->names.count];
+        call->op.name = call->op.key->name;
+    }
     if (call->deadline_ms > listing->deadline_ms)
         call->deadline_ms = listing->deadline_ms;
     return true;
 }
 
-static void store_read(struct remote_slot *slot, struct remote_call *call)
+void remote_lookup_store(struct remote_slot *slot, struct remote_call *call)
 {
     struct remote_cache_entry *entry;
 
+    remote_slot_add_certs(slot, call->op.certs, call->op.cert_count);
     remote_lock_acquire(&slot->lock);
     entry = remote_cache_obtain(&slot->cache, call->op.name);
     if (entry != NULL)
@@ -356,7 +416,7 @@ static void take_read(void *arg, struct remote_call *call)
     struct listing *listing = arg;
 
     if (call->rc == REMOTE_OK || call->rc == REMOTE_E_NOT_FOUND)
-        store_read(listing->slot, call);
+        remote_lookup_store(listing->slot, call);
     else if (call->rc == REMOTE_E_RIGHTS || call->rc == REMOTE_E_PROTOCOL ||
              call->rc == REMOTE_E_UNSUPPORTED)
         remote_log(REMOTE_LOG_WARNING, "key '%s' is left out: %s", call->op.name, call->err.text);
@@ -367,7 +427,7 @@ static void take_read(void *arg, struct remote_call *call)
     remote_call_clear(call);
     listing->done++;
     if (listing->progress != NULL)
-        listing->progress->step(listing->progress->arg, listing->done, listing->names.count);
+        listing->progress->step(listing->progress->arg, listing->done, work_count(listing));
     give_work(listing, call);
 }
 
@@ -400,6 +460,7 @@ static enum remote_rc list_service(struct remote_slot *slot, const struct remote
     if (rc == REMOTE_OK)
         rc = read_all(&listing);
     remote_names_clear(&listing.names);
+    remote_key_list_clear(&listing.told);
     if (rc == REMOTE_OK) {
         remote_lock_acquire(&slot->lock);
         remote_cache_expire_unlisted(&slot->cache, started, remote_now_ms());
@@ -496,15 +557,27 @@ static enum remote_rc find_cached_id(struct remote_slot *slot, struct remote_sli
     return REMOTE_OK;
 }
 
+bool remote_slot_knows_id(struct remote_slot *slot, struct remote_slice id)
+{
+    int64_t read_ms;
+    bool known;
+
+    remote_lock_acquire(&slot->lock);
+    known = remote_cache_find_id(&slot->cache, id, &read_ms) != NULL;
+    remote_lock_release(&slot->lock);
+    return known;
+}
+
 enum remote_rc remote_slot_find_id(struct remote_slot *slot, struct remote_slice id,
                                    struct remote_key_list *ret, struct remote_error *err)
 {
+    size_t before = ret->count;
     enum remote_rc rc;
 
     REMOTE_TRY(remote_slot_status(slot, err));
     remote_lock_acquire(&slot->lock);
     rc = find_cached_id(slot, id, ret, err);
-    if (rc == REMOTE_OK && ret->count == 0) { /* a miss lists once, and not again for a while */
+    if (rc == REMOTE_OK && ret->count == before) { /* a miss lists once, not again for a while */
         rc = refresh_listing(slot, MISS_MS, NULL, err);
         if (rc == REMOTE_OK)
             rc = find_cached_id(slot, id, ret, err);
@@ -532,6 +605,36 @@ void remote_lookup_siblings(struct remote_slot *slot, const struct remote_key *k
     remote_lock_release(&slot->lock);
 }
 
+static struct remote_key *known_version(const struct remote_slot *slot,
+                                        const struct remote_key_list *versions, unsigned version,
+                                        unsigned types)
+{
+    struct remote_key *found = NULL;
+
+    for (int type = 0; type < REMOTE_KEY_TYPE_COUNT && version == 0 && found == NULL; type++)
+        if ((types >> type & 1u) != 0)
+            found = pinned_version(slot, versions, (enum remote_key_type)type);
+    for (size_t i = 0; i < versions->count && version > 0 && found == NULL; i++)
+        if (versions->keys[i]->version == version && (types >> versions->keys[i]->type & 1u) != 0)
+            found = versions->keys[i];
+    return found != NULL ? remote_key_ref(found) : NULL;
+}
+
+struct remote_key *remote_lookup_cached(struct remote_slot *slot, const char *name,
+                                        unsigned version, unsigned types, bool stale)
+{
+    struct remote_cache_entry *entry;
+    struct remote_key *key = NULL;
+
+    remote_lock_acquire(&slot->lock);
+    entry = remote_cache_find(&slot->cache, name);
+    if (entry != NULL && shows_name(slot, name) &&
+        (stale || is_fresh(slot, entry, remote_now_ms())))
+        key = known_version(slot, &entry->keys, version, types & slot->policy.key_types);
+    remote_lock_release(&slot->lock);
+    return key;
+}
+
 void remote_lookup_forget(struct remote_slot *slot, const char *name)
 {
     struct remote_cache_entry *entry;
@@ -545,6 +648,26 @@ void remote_lookup_forget(struct remote_slot *slot, const char *name)
     remote_lock_release(&slot->lock);
 }
 
+static bool has_released(const struct remote_key_list *keys)
+{
+    for (size_t i = 0; i < keys->count; i++)
+        if (keys->keys[i]->released)
+            return true;
+    return false;
+}
+
+void remote_lookup_forget_released(struct remote_slot *slot)
+{
+    remote_lock_acquire(&slot->lock);
+    for (size_t i = 0; i < slot->cache.bucket_count; i++)
+        for (struct remote_cache_entry *e = slot->cache.buckets[i]; e != NULL; e = e->next)
+            if (has_released(&e->keys)) {
+                remote_key_list_clear(&e->keys);
+                e->read_ms = slot->cache.listed_ms = INT64_MIN;
+            }
+    remote_lock_release(&slot->lock);
+}
+
 void remote_slot_label(struct remote_slot *slot, const struct remote_key *key,
                        struct remote_buf *ret)
 {
@@ -555,7 +678,7 @@ void remote_slot_label(struct remote_slot *slot, const struct remote_key *key,
     remote_lock_acquire(&slot->lock);
     entry = remote_cache_find(&slot->cache, key->name);
     if (entry != NULL)
-        pinned = pinned_version(slot, &entry->keys);
+        pinned = pinned_version(slot, &entry->keys, key->type);
     if (pinned != NULL)
         version = pinned->version;
     remote_lock_release(&slot->lock);

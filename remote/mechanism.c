@@ -2,6 +2,7 @@
 #include "mechanism.h"
 
 #include <ctype.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
@@ -334,39 +335,39 @@ static enum remote_rc read_data_key(const struct remote_mechanism *row, const vo
 /* clang-format off */
 const struct remote_mechanism remote_mechanisms[] = {
     /* ckm                          name                       alg                           hash                  here   key                  uses            served           read */
-    { CKM_RSA_PKCS,                "RSA-PKCS",                REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
-    { CKM_SHA1_RSA_PKCS,           "SHA1-RSA-PKCS",           REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA1,     true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
-    { CKM_SHA224_RSA_PKCS,         "SHA224-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA224,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
-    { CKM_SHA256_RSA_PKCS,         "SHA256-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA256,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
-    { CKM_SHA384_RSA_PKCS,         "SHA384-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA384,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
-    { CKM_SHA512_RSA_PKCS,         "SHA512-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA512,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
-    { CKM_SHA3_224_RSA_PKCS,       "SHA3-224-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
-    { CKM_SHA3_256_RSA_PKCS,       "SHA3-256-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
-    { CKM_SHA3_384_RSA_PKCS,       "SHA3-384-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
-    { CKM_SHA3_512_RSA_PKCS,       "SHA3-512-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           NULL },
-    { CKM_RSA_PKCS_PSS,            "RSA-PKCS-PSS",            REMOTE_ALG_RSA_PSS,           REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
-    { CKM_SHA1_RSA_PKCS_PSS,       "SHA1-RSA-PKCS-PSS",       REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA1,     true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
-    { CKM_SHA224_RSA_PKCS_PSS,     "SHA224-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA224,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
-    { CKM_SHA256_RSA_PKCS_PSS,     "SHA256-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA256,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
-    { CKM_SHA384_RSA_PKCS_PSS,     "SHA384-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA384,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
-    { CKM_SHA512_RSA_PKCS_PSS,     "SHA512-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA512,   true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
-    { CKM_SHA3_224_RSA_PKCS_PSS,   "SHA3-224-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
-    { CKM_SHA3_256_RSA_PKCS_PSS,   "SHA3-256-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
-    { CKM_SHA3_384_RSA_PKCS_PSS,   "SHA3-384-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
-    { CKM_SHA3_512_RSA_PKCS_PSS,   "SHA3-512-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_RSA,      SIGNS,          THERE,           read_pss },
-    { CKM_ECDSA,                   "ECDSA",                   REMOTE_ALG_ECDSA,             REMOTE_HASH_NONE,     false, REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
-    { CKM_ECDSA_SHA1,              "ECDSA-SHA1",              REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA1,     true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
-    { CKM_ECDSA_SHA224,            "ECDSA-SHA224",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA224,   true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
-    { CKM_ECDSA_SHA256,            "ECDSA-SHA256",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA256,   true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
-    { CKM_ECDSA_SHA384,            "ECDSA-SHA384",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA384,   true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
-    { CKM_ECDSA_SHA512,            "ECDSA-SHA512",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA512,   true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
-    { CKM_ECDSA_SHA3_224,          "ECDSA-SHA3-224",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
-    { CKM_ECDSA_SHA3_256,          "ECDSA-SHA3-256",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
-    { CKM_ECDSA_SHA3_384,          "ECDSA-SHA3-384",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
-    { CKM_ECDSA_SHA3_512,          "ECDSA-SHA3-512",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_EC,       SIGNS,          THERE,           NULL },
-    { CKM_EDDSA,                   "EDDSA",                   REMOTE_ALG_EDDSA,             REMOTE_HASH_NONE,     false, REMOTE_KEY_ED25519,  SIGNS,          THERE,           read_eddsa },
-    { CKM_RSA_PKCS,                "RSA-PKCS",                REMOTE_ALG_RSA_PKCS1_ENC,     REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      CRYPTS | WRAPS, THERE,           NULL },
-    { CKM_RSA_PKCS_OAEP,           "RSA-PKCS-OAEP",           REMOTE_ALG_RSA_OAEP,          REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      CRYPTS | WRAPS, THERE,           read_oaep },
+    { CKM_RSA_PKCS,                "RSA-PKCS",                REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      SIGNS,          BOTH,            NULL },
+    { CKM_SHA1_RSA_PKCS,           "SHA1-RSA-PKCS",           REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA1,     true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            NULL },
+    { CKM_SHA224_RSA_PKCS,         "SHA224-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA224,   true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            NULL },
+    { CKM_SHA256_RSA_PKCS,         "SHA256-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA256,   true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            NULL },
+    { CKM_SHA384_RSA_PKCS,         "SHA384-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA384,   true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            NULL },
+    { CKM_SHA512_RSA_PKCS,         "SHA512-RSA-PKCS",         REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA512,   true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            NULL },
+    { CKM_SHA3_224_RSA_PKCS,       "SHA3-224-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            NULL },
+    { CKM_SHA3_256_RSA_PKCS,       "SHA3-256-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            NULL },
+    { CKM_SHA3_384_RSA_PKCS,       "SHA3-384-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            NULL },
+    { CKM_SHA3_512_RSA_PKCS,       "SHA3-512-RSA-PKCS",       REMOTE_ALG_RSA_PKCS1,         REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            NULL },
+    { CKM_RSA_PKCS_PSS,            "RSA-PKCS-PSS",            REMOTE_ALG_RSA_PSS,           REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      SIGNS,          BOTH,            read_pss },
+    { CKM_SHA1_RSA_PKCS_PSS,       "SHA1-RSA-PKCS-PSS",       REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA1,     true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            read_pss },
+    { CKM_SHA224_RSA_PKCS_PSS,     "SHA224-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA224,   true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            read_pss },
+    { CKM_SHA256_RSA_PKCS_PSS,     "SHA256-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA256,   true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            read_pss },
+    { CKM_SHA384_RSA_PKCS_PSS,     "SHA384-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA384,   true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            read_pss },
+    { CKM_SHA512_RSA_PKCS_PSS,     "SHA512-RSA-PKCS-PSS",     REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA512,   true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            read_pss },
+    { CKM_SHA3_224_RSA_PKCS_PSS,   "SHA3-224-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            read_pss },
+    { CKM_SHA3_256_RSA_PKCS_PSS,   "SHA3-256-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            read_pss },
+    { CKM_SHA3_384_RSA_PKCS_PSS,   "SHA3-384-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            read_pss },
+    { CKM_SHA3_512_RSA_PKCS_PSS,   "SHA3-512-RSA-PKCS-PSS",   REMOTE_ALG_RSA_PSS,           REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_RSA,      SIGNS,          BOTH,            read_pss },
+    { CKM_ECDSA,                   "ECDSA",                   REMOTE_ALG_ECDSA,             REMOTE_HASH_NONE,     false, REMOTE_KEY_EC,       SIGNS,          BOTH,            NULL },
+    { CKM_ECDSA_SHA1,              "ECDSA-SHA1",              REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA1,     true,  REMOTE_KEY_EC,       SIGNS,          BOTH,            NULL },
+    { CKM_ECDSA_SHA224,            "ECDSA-SHA224",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA224,   true,  REMOTE_KEY_EC,       SIGNS,          BOTH,            NULL },
+    { CKM_ECDSA_SHA256,            "ECDSA-SHA256",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA256,   true,  REMOTE_KEY_EC,       SIGNS,          BOTH,            NULL },
+    { CKM_ECDSA_SHA384,            "ECDSA-SHA384",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA384,   true,  REMOTE_KEY_EC,       SIGNS,          BOTH,            NULL },
+    { CKM_ECDSA_SHA512,            "ECDSA-SHA512",            REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA512,   true,  REMOTE_KEY_EC,       SIGNS,          BOTH,            NULL },
+    { CKM_ECDSA_SHA3_224,          "ECDSA-SHA3-224",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_224, true,  REMOTE_KEY_EC,       SIGNS,          BOTH,            NULL },
+    { CKM_ECDSA_SHA3_256,          "ECDSA-SHA3-256",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_256, true,  REMOTE_KEY_EC,       SIGNS,          BOTH,            NULL },
+    { CKM_ECDSA_SHA3_384,          "ECDSA-SHA3-384",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_384, true,  REMOTE_KEY_EC,       SIGNS,          BOTH,            NULL },
+    { CKM_ECDSA_SHA3_512,          "ECDSA-SHA3-512",          REMOTE_ALG_ECDSA,             REMOTE_HASH_SHA3_512, true,  REMOTE_KEY_EC,       SIGNS,          BOTH,            NULL },
+    { CKM_EDDSA,                   "EDDSA",                   REMOTE_ALG_EDDSA,             REMOTE_HASH_NONE,     false, REMOTE_KEY_ED25519,  SIGNS,          BOTH,            read_eddsa },
+    { CKM_RSA_PKCS,                "RSA-PKCS",                REMOTE_ALG_RSA_PKCS1_ENC,     REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      CRYPTS | WRAPS, BOTH,            NULL },
+    { CKM_RSA_PKCS_OAEP,           "RSA-PKCS-OAEP",           REMOTE_ALG_RSA_OAEP,          REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      CRYPTS | WRAPS, BOTH,            read_oaep },
     { CKM_SHA_1_HMAC,              "SHA-1-HMAC",              REMOTE_ALG_HMAC,              REMOTE_HASH_SHA1,     false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
     { CKM_SHA224_HMAC,             "SHA224-HMAC",             REMOTE_ALG_HMAC,              REMOTE_HASH_SHA224,   false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
     { CKM_SHA256_HMAC,             "SHA256-HMAC",             REMOTE_ALG_HMAC,              REMOTE_HASH_SHA256,   false, REMOTE_KEY_GENERIC,  SIGNS,          BOTH,            NULL },
@@ -386,11 +387,11 @@ const struct remote_mechanism remote_mechanisms[] = {
     { CKM_SHA3_384_HMAC_GENERAL,   "SHA3-384-HMAC-GENERAL",   REMOTE_ALG_HMAC,              REMOTE_HASH_SHA3_384, false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
     { CKM_SHA3_512_HMAC_GENERAL,   "SHA3-512-HMAC-GENERAL",   REMOTE_ALG_HMAC,              REMOTE_HASH_SHA3_512, false, REMOTE_KEY_GENERIC,  SIGNS,          HERE,            read_mac_general },
     { CKM_AES_ECB,                 "AES-ECB",                 REMOTE_ALG_AES_ECB,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS,         HERE,            NULL },
-    { CKM_AES_CBC,                 "AES-CBC",                 REMOTE_ALG_AES_CBC,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS,         HERE,            read_block_iv },
-    { CKM_AES_CBC_PAD,             "AES-CBC-PAD",             REMOTE_ALG_AES_CBC_PAD,       REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS | WRAPS, HERE,            read_block_iv },
+    { CKM_AES_CBC,                 "AES-CBC",                 REMOTE_ALG_AES_CBC,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS,         BOTH,            read_block_iv },
+    { CKM_AES_CBC_PAD,             "AES-CBC-PAD",             REMOTE_ALG_AES_CBC_PAD,       REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS | WRAPS, BOTH,            read_block_iv },
     { CKM_AES_CTR,                 "AES-CTR",                 REMOTE_ALG_AES_CTR,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS,         HERE,            read_ctr },
     { CKM_AES_GCM,                 "AES-GCM",                 REMOTE_ALG_AES_GCM,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS,         BOTH | MESSAGES, read_gcm },
-    { CKM_AES_KEY_WRAP,            "AES-KEY-WRAP",            REMOTE_ALG_AES_KEY_WRAP,      REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS | WRAPS, HERE,            read_wrap_iv },
+    { CKM_AES_KEY_WRAP,            "AES-KEY-WRAP",            REMOTE_ALG_AES_KEY_WRAP,      REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS | WRAPS, BOTH,            read_wrap_iv },
     { CKM_AES_KEY_WRAP_KWP,        "AES-KEY-WRAP-KWP",        REMOTE_ALG_AES_KEY_WRAP_KWP,  REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS | WRAPS, HERE,            read_wrap_iv },
     { CKM_CHACHA20_POLY1305,       "CHACHA20-POLY1305",       REMOTE_ALG_CHACHA20_POLY1305, REMOTE_HASH_NONE,     false, REMOTE_KEY_CHACHA20, CRYPTS,         HERE,            read_chacha20 },
     { CKM_HSMBRIDGE_AEAD,          "HSMBRIDGE-AEAD",          REMOTE_ALG_AEAD,              REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      CRYPTS | WRAPS, THERE,           read_associated },
@@ -398,27 +399,51 @@ const struct remote_mechanism remote_mechanisms[] = {
     { CKM_AES_KEY_GEN,             "AES-KEY-GEN",             REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      MAKES,          BOTH,            NULL },
     { CKM_CHACHA20_KEY_GEN,        "CHACHA20-KEY-GEN",        REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_CHACHA20, MAKES,          BOTH,            NULL },
     { CKM_GENERIC_SECRET_KEY_GEN,  "GENERIC-SECRET-KEY-GEN",  REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_GENERIC,  MAKES,          BOTH,            NULL },
-    { CKM_RSA_PKCS_KEY_PAIR_GEN,   "RSA-PKCS-KEY-PAIR-GEN",   REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      MAKES,          THERE,           NULL },
-    { CKM_EC_KEY_PAIR_GEN,         "EC-KEY-PAIR-GEN",         REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_EC,       MAKES,          THERE,           NULL },
-    { CKM_EC_EDWARDS_KEY_PAIR_GEN, "EC-EDWARDS-KEY-PAIR-GEN", REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_ED25519,  MAKES,          THERE,           NULL },
+    { CKM_RSA_PKCS_KEY_PAIR_GEN,   "RSA-PKCS-KEY-PAIR-GEN",   REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_RSA,      MAKES,          BOTH,            NULL },
+    { CKM_EC_KEY_PAIR_GEN,         "EC-KEY-PAIR-GEN",         REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_EC,       MAKES,          BOTH,            NULL },
+    { CKM_EC_EDWARDS_KEY_PAIR_GEN, "EC-EDWARDS-KEY-PAIR-GEN", REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_ED25519,  MAKES,          BOTH,            NULL },
     { CKM_HSMBRIDGE_DATA_KEY,      "HSMBRIDGE-DATA-KEY",      REMOTE_ALG_DATA_KEY,          REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      MAKES,          THERE,           read_data_key },
     { CKM_HSMBRIDGE_DATA_KEY,      "HSMBRIDGE-DATA-KEY",      REMOTE_ALG_DATA_KEY,          REMOTE_HASH_NONE,     false, REMOTE_KEY_CHACHA20, MAKES,          THERE,           read_data_key },
+    { CKM_HSMBRIDGE_BIGDL_NAME,    "HSMBRIDGE-BIGDL-NAME",    REMOTE_ALG_BIGDL_NAME,        REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      REMOTE_USE_UNWRAP, THERE,        NULL },
 };
 /* clang-format on */
 const size_t remote_mechanism_count = ARRAY_SIZE(remote_mechanisms);
 
+static bool fits(const struct remote_mechanism *row, CK_MECHANISM_TYPE ckm,
+                 enum remote_key_type key_type, enum remote_use use)
+{
+    return row->ckm == ckm && (key_type == REMOTE_KEY_TYPE_COUNT || row->key == key_type) &&
+           (use == 0 || (row->uses & use) != 0);
+}
+
+static const struct remote_mechanism *search(CK_MECHANISM_TYPE ckm, enum remote_key_type key_type,
+                                             enum remote_use use)
+{
+    for (size_t i = 0; i < remote_mechanism_count; i++)
+        if (fits(&remote_mechanisms[i], ckm, key_type, use))
+            return &remote_mechanisms[i];
+    return NULL;
+}
+
+/*
+ * Programs use one mechanism again and again, and the table is some 5 KiB: the row that was found
+ * last is tried first. For one key type and one use no two rows fit.
+ */
 const struct remote_mechanism *remote_mechanism_find(CK_MECHANISM_TYPE ckm,
                                                      enum remote_key_type key_type,
                                                      enum remote_use use)
 {
-    for (size_t i = 0; i < remote_mechanism_count; i++) {
-        const struct remote_mechanism *row = &remote_mechanisms[i];
+    static _Atomic(const struct remote_mechanism *) last;
+    const struct remote_mechanism *row = atomic_load_explicit(&last, memory_order_relaxed);
 
-        if (row->ckm == ckm && (key_type == REMOTE_KEY_TYPE_COUNT || row->key == key_type) &&
-            (use == 0 || (row->uses & use) != 0))
-            return row;
-    }
-    return NULL;
+    if (key_type == REMOTE_KEY_TYPE_COUNT || use == 0)
+        return search(ckm, key_type, use);
+    if (row != NULL && fits(row, ckm, key_type, use))
+        return row;
+    row = search(ckm, key_type, use);
+    if (row != NULL)
+        atomic_store_explicit(&last, row, memory_order_relaxed);
+    return row;
 }
 
 static bool same_name(const char *given, const char *name)

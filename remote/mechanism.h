@@ -52,16 +52,17 @@ enum remote_alg {
     REMOTE_ALG_EDDSA,     /* the message */
     REMOTE_ALG_RSA_PKCS1_ENC,
     REMOTE_ALG_RSA_OAEP,
-    REMOTE_ALG_AES_GCM, /* result and input nonce(12) || ciphertext || tag(16) */
-    REMOTE_ALG_AEAD,    /* the service's own sealed bytes */
-    REMOTE_ALG_HMAC,    /* the message */
+    REMOTE_ALG_AES_GCM,     /* result and input nonce(12) || ciphertext || tag(16) */
+    REMOTE_ALG_AEAD,        /* the service's own sealed bytes */
+    REMOTE_ALG_HMAC,        /* the message */
+    REMOTE_ALG_AES_CBC,     /* params.iv; whole blocks */
+    REMOTE_ALG_AES_CBC_PAD, /* params.iv */
+    REMOTE_ALG_AES_KEY_WRAP,
+    REMOTE_ALG_BIGDL_NAME, /* unwraps; the input is the name of a data key */
     /* of session keys only, by libcrypto */
     REMOTE_ALG_AES_ECB,
-    REMOTE_ALG_AES_CBC,
-    REMOTE_ALG_AES_CBC_PAD,
     REMOTE_ALG_AES_CTR,
     REMOTE_ALG_CHACHA20_POLY1305,
-    REMOTE_ALG_AES_KEY_WRAP,
     REMOTE_ALG_AES_KEY_WRAP_KWP,
     /* of none yet */
     REMOTE_ALG_KEY_GEN,
@@ -79,6 +80,9 @@ struct remote_params {
     struct remote_slice iv;    /* AES modes, ChaCha20-Poly1305: what the caller chose */
     size_t tag_len;            /* bytes of an AEAD's tag; HMAC: of what is kept, 0: all */
     unsigned counter_bits;     /* AES-CTR */
+    bool pinned;               /* decrypt with this version alone, whatever comes of it */
+    bool wrapping;             /* a key is wrapped or unwrapped: services may have words for that */
+    int64_t deadline_ms; /* monotonic; where the caller waits less long than the slot does; 0 */
 };
 
 /* what a key may be used for; bits */

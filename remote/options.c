@@ -46,7 +46,7 @@ const struct remote_option remote_options_slot[] = {
       "which credential the PIN is, such as token" },
     { "pin_shared", REMOTE_OPTION_BOOL, NULL, 0, 0,
       "yes lets an application offer one PIN to several slots" },
-    { "allow", REMOTE_OPTION_CHOICES, "generate import rotate destroy", 0, 0,
+    { "allow", REMOTE_OPTION_CHOICES, "generate import rotate destroy label", 0, 0,
       "what applications may do to keys; nothing unless named" },
     { "read_only", REMOTE_OPTION_BOOL, NULL, 0, 0,
       "yes refuses whatever would change a key, allow or not" },
@@ -64,14 +64,14 @@ const struct remote_option remote_options_https[] = {
       "a PEM file with the CAs that may vouch for the service" },
     { "client_cert_file", REMOTE_OPTION_PATH, NULL, 0, 0,
       "a PEM file with this client's certificate and its issuers" },
-    { "client_key_file", REMOTE_OPTION_PATH, NULL, 0, 0,
-      "a PEM file with the private key of client_cert_file" },
+    { "client_key_file", REMOTE_OPTION_PATH, "pkcs11: hsmbridge:", 0, 0,
+      "a PEM file with the private key of client_cert_file, or pkcs11:token=SLOT;object=KEY" },
     { "server_name", REMOTE_OPTION_TEXT, NULL, 0, 0,
       "the name in the service's certificate, when it is not the URL's" },
     { "pin_sha256", REMOTE_OPTION_WORDS, NULL, 0, 0,
       "base64 of SHA-256 over the service's SubjectPublicKeyInfo" },
     { "connect_to", REMOTE_OPTION_TEXT, NULL, 0, 0,
-      "HOST:PORT to connect to in place of the URL's" },
+      "HOST:PORT to connect to in place of the URL's, or HOST:PORT:ADDRESS:PORT" },
     { "proxy", REMOTE_OPTION_TEXT, NULL, 0, 0,
       "http://HOST:PORT of an HTTP proxy; the environment's is ignored" },
     { "insecure_transport", REMOTE_OPTION_BOOL, NULL, 0, 0,
@@ -278,10 +278,25 @@ static bool fits_choices(const struct remote_option *option, const char *value, 
     return true;
 }
 
+/* A choice of PATH that ends with a colon is the scheme of a URI, in letters of either case. */
+static bool has_scheme(const char *choices, const char *value)
+{
+    const char *choice;
+    size_t len;
+
+    while ((len = remote_word_next(&choices, &choice)) > 0) {
+        if (choice[len - 1] == ':' && strncasecmp(choice, value, len) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool fits_path(const struct remote_option *option, const char *value, uint64_t *ret)
 {
     (void)ret;
-    return value[0] == '/' || (option->choices && is_choice(option->choices, value, strlen(value)));
+    return value[0] == '/' ||
+           (option->choices && (is_choice(option->choices, value, strlen(value)) ||
+                                has_scheme(option->choices, value)));
 }
 
 /* IEEE Std 1003.1-2017 8.1, letters of either case. */

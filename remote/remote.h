@@ -10,6 +10,7 @@
 #include "error.h"
 #include "file.h"
 #include "fork.h"
+#include "identity.h"
 #include "key.h"
 #include "libctx.h"
 #include "lifecycle.h"
@@ -17,6 +18,8 @@
 #include "log.h"
 #include "mechanism.h"
 #include "secret_key.h"
+#include "session_pair.h"
 #include "slot.h"
+#include "uri.h"
 
 #endif

@@ -15,6 +15,17 @@
 
 #define AES_BLOCK 16
 
+const enum remote_cipher remote_cipher_of[REMOTE_ALG_COUNT] = {
+    [REMOTE_ALG_AES_ECB] = REMOTE_CIPHER_AES_ECB,
+    [REMOTE_ALG_AES_CBC] = REMOTE_CIPHER_AES_CBC,
+    [REMOTE_ALG_AES_CBC_PAD] = REMOTE_CIPHER_AES_CBC_PAD,
+    [REMOTE_ALG_AES_CTR] = REMOTE_CIPHER_AES_CTR,
+    [REMOTE_ALG_AES_GCM] = REMOTE_CIPHER_AES_GCM,
+    [REMOTE_ALG_CHACHA20_POLY1305] = REMOTE_CIPHER_CHACHA20_POLY1305,
+    [REMOTE_ALG_AES_KEY_WRAP] = REMOTE_CIPHER_AES_KEY_WRAP,
+    [REMOTE_ALG_AES_KEY_WRAP_KWP] = REMOTE_CIPHER_AES_KEY_WRAP_KWP,
+};
+
 /* ---- forks ---- */
 
 /*
@@ -115,6 +126,8 @@ void remote_secret_key_unref(struct remote_secret_key *key)
 {
     if (key == NULL || atomic_fetch_sub_explicit(&key->refs, 1, memory_order_acq_rel) != 1)
         return;
+    for (size_t i = 0; i < ARRAY_SIZE(key->kept); i++)
+        EVP_CIPHER_CTX_free(atomic_load(&key->kept[i])); /* wipes what it made of the key */
     remote_secret_clear(&key->value);
     free(key);
 }
@@ -208,6 +221,25 @@ enum remote_rc remote_mac_init(struct remote_mac_run *run, struct remote_secret_
     return REMOTE_OK;
 }
 
+enum remote_rc remote_mac_once(enum remote_hash hash, struct remote_slice key,
+                               struct remote_slice data, struct remote_buf *ret,
+                               struct remote_error *err)
+{
+    EVP_MAC *mac = fetch_hmac();
+    struct remote_mac_run run = { .ctx = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL };
+    enum remote_rc rc;
+
+    if (run.ctx == NULL || !begin_hmac(run.ctx, key, hash)) {
+        remote_mac_clear(&run);
+        return remote_crypto_fail(err, "cannot begin an HMAC");
+    }
+    rc = remote_mac_update(&run, data, err);
+    if (rc == REMOTE_OK)
+        rc = remote_mac_final(&run, ret, err);
+    remote_mac_clear(&run);
+    return rc;
+}
+
 enum remote_rc remote_mac_update(struct remote_mac_run *run, struct remote_slice in,
                                  struct remote_error *err)
 {
@@ -242,7 +274,7 @@ enum remote_rc remote_mac_final(struct remote_mac_run *run, struct remote_buf *r
 
 void remote_mac_clear(struct remote_mac_run *run)
 {
-    if (run == NULL)
+    if (run == NULL || run->ctx == NULL)
         return;
     EVP_MAC_CTX_free(run->ctx);
     run->ctx = NULL;

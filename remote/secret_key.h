@@ -5,6 +5,14 @@
  * again in a forked child on first use), is wiped with the last reference, and is never written
  * anywhere. Any number of threads may use one key at once; a running cipher or MAC belongs to
  * one thread at a time.
+ *
+ * What libcrypto makes of a key (its schedule, the table for GCM) is in libcrypto's heap, which
+ * nobody but the whole process can have locked (CRYPTO_set_mem_functions(3) is the host's). While
+ * a cipher runs that cannot be helped. Of AES-GCM up to REMOTE_SECRET_KEY_KEPT such contexts stay
+ * with the key when their message is done and are wiped with it: setting one up anew costs a third
+ * of a message of 16 KiB. Who reads this process's memory gains nothing, since the key itself is in
+ * it; what is given up is that a page of that heap may be swapped out, or be in a core dump, also
+ * between two messages.
  */
 #ifndef REMOTE_SECRET_KEY_H
 #define REMOTE_SECRET_KEY_H
@@ -14,12 +22,15 @@
 #include "local.h"
 
 #define REMOTE_SECRET_KEY_MAX 4096 /* bytes */
+#define REMOTE_SECRET_KEY_KEPT 8   /* threads that use one key at once and find a context */
 
 struct remote_secret_key {
     atomic_uint refs;
     enum remote_key_type type; /* AES (16, 24, 32 bytes), CHACHA20 (32), GENERIC (1..MAX) */
     struct remote_secret value;
     atomic_uint locked_generation; /* fork generation that has the pages locked */
+    /* for cipher.c: keyed for AES-GCM, in use by nobody; NULL: none */
+    _Atomic(struct evp_cipher_ctx_st *) kept[REMOTE_SECRET_KEY_KEPT];
 };
 
 /* REMOTE_E_LENGTH: not a length of this type. ret: one reference. */
@@ -47,6 +58,9 @@ enum remote_cipher {
     REMOTE_CIPHER_COUNT
 };
 
+/* Of an algorithm for which there is one. */
+extern const enum remote_cipher remote_cipher_of[REMOTE_ALG_COUNT];
+
 struct remote_cipher_params { /* plain data; slices are borrowed until init returns */
     enum remote_cipher cipher;
     struct remote_slice iv;  /* ECB: empty; CTR: the whole 16-byte counter block; KW: empty or its
@@ -59,6 +73,7 @@ struct remote_cipher_params { /* plain data; slices are borrowed until init retu
 /* A running encryption or decryption. Zeroed at first; clear() in any state. */
 struct remote_cipher_run {
     struct evp_cipher_ctx_st *ctx;
+    struct remote_secret_key *keeper; /* counted; it keeps ctx when all went well, or NULL */
     struct remote_cipher_params params;
     bool encrypt;
     struct remote_buf held; /* AEAD decryption: nothing is released before the tag was checked;
@@ -108,6 +123,11 @@ enum remote_rc remote_mac_update(struct remote_mac_run *run, struct remote_slice
 enum remote_rc remote_mac_final(struct remote_mac_run *run, struct remote_buf *ret,
                                 struct remote_error *err) REMOTE_MUST_CHECK;
 void remote_mac_clear(struct remote_mac_run *run);
+
+/* HMAC with a key that is no object of its own: a credential that signs requests. */
+enum remote_rc remote_mac_once(enum remote_hash hash, struct remote_slice key,
+                               struct remote_slice data, struct remote_buf *ret,
+                               struct remote_error *err) REMOTE_MUST_CHECK;
 
 /* First 3 bytes of the encryption of a zero block (AES) or of SHA-1 (others): CKA_CHECK_VALUE. */
 enum remote_rc remote_secret_key_check_value(struct remote_secret_key *key, unsigned char ret[3],

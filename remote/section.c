@@ -91,6 +91,17 @@ const char *remote_section_where(const struct remote_section *section)
     return section->where;
 }
 
+bool remote_section_same(const struct remote_section *a, const struct remote_section *b)
+{
+    bool same = strcmp(a->title, b->title) == 0 && a->count == b->count &&
+                a->file_private == b->file_private;
+
+    for (size_t i = 0; same && i < a->count; i++)
+        same = strcmp(a->entries[i].name, b->entries[i].name) == 0 &&
+               strcmp(a->entries[i].value, b->entries[i].value) == 0;
+    return same;
+}
+
 /* ---- faults ---- */
 
 enum remote_rc remote_section_status(const struct remote_section *section, struct remote_error *err)
@@ -231,6 +242,15 @@ static const struct entry *next_same(const struct remote_section *section,
             return other;
     }
     return NULL;
+}
+
+const char *remote_section_line(const struct remote_section *section, const char *option, size_t n)
+{
+    const struct entry *entry = find(section, option);
+
+    while (entry && n-- > 0)
+        entry = next_same(section, entry);
+    return entry ? entry->value : NULL;
 }
 
 /* One block: the NULL-ended array, and behind it the words. */

@@ -16,6 +16,12 @@ enum remote_rc remote_section_add(struct remote_section *section, const char *fi
                                   const char *option, const char *value, struct remote_error *err)
     REMOTE_MUST_CHECK;
 
+/* Whether a file of conf.d is read, by its name. */
+bool remote_config_is_drop_in(const char *name);
+
+/* The value of the nth line with this option, as written, checked or not; NULL: no such line. */
+const char *remote_section_line(const struct remote_section *section, const char *option, size_t n);
+
 const char *remote_section_title(const struct remote_section *section); /* "[slot web]" */
 
 #endif

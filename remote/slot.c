@@ -13,6 +13,7 @@
 
 #define CERT_FILES_MAX 1024
 #define RANDOM_CHUNK 65536
+#define SERVICE_CERTS_MAX 1024
 
 static _Thread_local int last_status;
 
@@ -42,7 +43,7 @@ static unsigned read_key_types(const struct remote_section *section)
 
 static unsigned read_allow(const struct remote_section *section)
 {
-    static const char *const words[] = { "generate", "import", "rotate", "destroy" };
+    static const char *const words[] = { "generate", "import", "rotate", "destroy", "label" };
     unsigned allow = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
@@ -101,10 +102,13 @@ static enum remote_rc load_certs_of(struct remote_slot *slot, const char *path,
                                     struct remote_error *err)
 {
     CLEANUP(remote_secret_clear) struct remote_secret pem = { 0 };
+    size_t count = slot->cert_count;
+    enum remote_rc rc;
 
     REMOTE_TRY(remote_file_read(path, REMOTE_FILE_PUBLIC, &pem, err));
-    return remote_local_certs(path, remote_secret_slice(&pem), &slot->certs, &slot->cert_count,
-                              err);
+    rc = remote_local_certs(path, remote_secret_slice(&pem), &slot->certs, &count, err);
+    slot->cert_count = count;
+    return rc;
 }
 
 /* A pattern that matches nothing is a fault: it names certificates that somebody expects. */
@@ -127,6 +131,22 @@ static enum remote_rc load_certs(struct remote_slot *slot, struct remote_error *
         if (rc != REMOTE_OK)
             return remote_section_fail(slot->section, "certificates", err, "%s", why.text);
     }
+    return REMOTE_OK;
+}
+
+/* For what the service has; see slot_private.h. */
+static enum remote_rc make_cert_room(struct remote_slot *slot, struct remote_error *err)
+{
+    size_t room = slot->cert_count + (slot->ops->keeps_certs ? SERVICE_CERTS_MAX : 0);
+    struct remote_cert **longer;
+
+    if (room > slot->cert_count) {
+        longer = reallocarray(slot->certs, room, sizeof(struct remote_cert *));
+        if (longer == NULL)
+            return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
+        slot->certs = longer;
+    }
+    slot->cert_room = room;
     return REMOTE_OK;
 }
 
@@ -167,6 +187,7 @@ static enum remote_rc open_slot(struct remote_slot *slot, struct remote_error *e
     REMOTE_TRY(check_mechanism_words(slot->section, "mechanisms", err));
     REMOTE_TRY(check_mechanism_words(slot->section, "deny_mechanisms", err));
     REMOTE_TRY(load_certs(slot, err));
+    REMOTE_TRY(make_cert_room(slot, err));
     if (slot->transport != NULL && slot->transport->open != NULL)
         REMOTE_TRY(slot->transport->open(slot, slot->section, err));
     REMOTE_TRY(slot->ops->open(slot, slot->section, &slot->conn, err));
@@ -217,11 +238,30 @@ void remote_slot_close(struct remote_slot *slot)
     free(slot);
 }
 
+void remote_slot_trim(struct remote_slot *slot)
+{
+    if (slot->conn == NULL)
+        return;
+    if (slot->transport != NULL && slot->transport->trim != NULL)
+        slot->transport->trim(slot);
+    if (slot->ops->trim != NULL)
+        slot->ops->trim(slot->conn);
+}
+
 /* ---- facts ---- */
 
 const char *remote_slot_name(const struct remote_slot *slot)
 {
     return slot->name;
+}
+
+size_t remote_slot_index(const struct remote_slot *slot)
+{
+    size_t index = 0;
+
+    while (strcmp(remote_core_slot(slot->core, index)->name, slot->name) != 0)
+        index++;
+    return index;
 }
 
 const char *remote_slot_backend(const struct remote_slot *slot)
@@ -236,6 +276,9 @@ const struct remote_section *remote_slot_section(const struct remote_slot *slot)
 
 enum remote_rc remote_slot_status(const struct remote_slot *slot, struct remote_error *err)
 {
+    if (atomic_load_explicit(&slot->removed, memory_order_acquire))
+        return REMOTE_FAIL(err, REMOTE_E_CONFIG, "slot '%s' was removed from the configuration",
+                           slot->name);
     if (slot->broken.rc != REMOTE_OK && err != NULL)
         *err = slot->broken;
     return slot->broken.rc;
@@ -258,7 +301,13 @@ bool remote_slot_allows(const struct remote_slot *slot, enum remote_allow what)
 
 bool remote_slot_has_random(const struct remote_slot *slot)
 {
-    return slot->ops != NULL && remote_backend_has_op(slot->ops, REMOTE_OP_RANDOM);
+    return slot->ops != NULL && remote_slot_serves(slot, REMOTE_OP_RANDOM);
+}
+
+bool remote_slot_serves(const struct remote_slot *slot, enum remote_op_kind kind)
+{
+    return remote_backend_has_op(slot->ops, kind) &&
+           (slot->ops->serves == NULL || slot->conn == NULL || slot->ops->serves(slot->conn, kind));
 }
 
 int64_t remote_slot_timeout_ms(const struct remote_slot *slot)
@@ -317,6 +366,7 @@ void remote_slot_stats(struct remote_slot *slot, struct remote_stats *ret)
     ret->logins = atomic_load(&slot->counters.logins);
     ret->batches = atomic_load(&slot->counters.batches);
     ret->batched_items = atomic_load(&slot->counters.batched_items);
+    ret->missing_shares = atomic_load(&slot->counters.missing_shares);
 }
 
 /* ---- certificates ---- */
@@ -331,6 +381,39 @@ const struct remote_cert *remote_slot_cert(const struct remote_slot *slot, size_
     return index < slot->cert_count ? slot->certs[index] : NULL;
 }
 
+size_t remote_slot_cert_room(const struct remote_slot *slot)
+{
+    return slot->cert_room;
+}
+
+bool remote_slot_finds_certs(const struct remote_slot *slot)
+{
+    return slot->conn != NULL && slot->ops->keeps_certs != NULL &&
+           slot->ops->keeps_certs(slot->conn);
+}
+
+static bool has_cert(const struct remote_slot *slot, const struct remote_cert *cert)
+{
+    for (size_t i = 0; i < slot->cert_count; i++)
+        if (remote_slice_equal(remote_buf_slice(&slot->certs[i]->der),
+                               remote_buf_slice(&cert->der)))
+            return true;
+    return false;
+}
+
+void remote_slot_add_certs(struct remote_slot *slot, struct remote_cert **certs, size_t count)
+{
+    remote_lock_acquire(&slot->lock);
+    for (size_t i = 0; i < count && slot->cert_count < slot->cert_room; i++) {
+        if (has_cert(slot, certs[i]))
+            continue;
+        slot->certs[slot->cert_count] = certs[i];
+        certs[i] = NULL;
+        slot->cert_count++; /* last: a reader sees whole entries only */
+    }
+    remote_lock_release(&slot->lock);
+}
+
 bool remote_cert_matches(const struct remote_cert *cert, const struct remote_key *key)
 {
     return key->spki.len > 0 && key->id_len == sizeof(cert->id) &&
@@ -339,35 +422,50 @@ bool remote_cert_matches(const struct remote_cert *cert, const struct remote_key
 
 /* ---- login ---- */
 
-static enum remote_rc take_pin(struct remote_slot *slot, struct remote_slice pin,
-                               struct remote_error *err)
+/* *ret_proved: this PIN is in use already. Lock held; unref *ret_old without it. */
+static enum remote_rc take_pin(struct remote_slot *slot, enum remote_login_holder holder,
+                               struct remote_slice pin, bool *ret_proved,
+                               struct remote_grant_ref **ret_old, struct remote_error *err)
+{
+    struct remote_login *login = &slot->login;
+
+    if ((login->holders & holder & REMOTE_HOLDER_USER) != 0)
+        return REMOTE_FAIL(err, REMOTE_E_USAGE, "slot '%s': logged in already", slot->name);
+    *ret_proved = login->pin.data != NULL && remote_secret_equal(&login->pin, pin);
+    if (!*ret_proved && (login->holders & ~(unsigned)holder) != 0)
+        return REMOTE_FAIL(err, REMOTE_E_USAGE,
+                           "slot '%s': another part of this process is logged in with another PIN",
+                           slot->name);
+    if (!*ret_proved) {
+        REMOTE_TRY(remote_secret_set(&login->pin, pin.data, pin.len, err));
+        *ret_old = remote_login_forget(login);
+    }
+    login->holders |= holder;
+    return REMOTE_OK;
+}
+
+static void logout(struct remote_slot *slot, enum remote_login_holder holder)
 {
     struct remote_grant_ref *old = NULL;
-    enum remote_rc rc;
+    bool last;
 
     remote_lock_acquire(&slot->lock);
-    if (slot->login.pin.data != NULL) {
-        rc = REMOTE_FAIL(err, REMOTE_E_USAGE, "slot '%s': logged in already", slot->name);
-    } else {
-        rc = remote_secret_set(&slot->login.pin, pin.data, pin.len, err);
+    slot->login.holders &= ~(unsigned)holder;
+    last = slot->login.holders == 0;
+    if (last) {
+        remote_secret_clear(&slot->login.pin);
         old = remote_login_forget(&slot->login);
     }
     remote_lock_release(&slot->lock);
     remote_grant_unref(old);
-    return rc;
+    if (last)
+        remote_lookup_forget_released(slot);
 }
 
 void remote_slot_logout(struct remote_slot *slot)
 {
-    struct remote_grant_ref *old;
-
-    if (!slot->policy.needs_pin)
-        return;
-    remote_lock_acquire(&slot->lock);
-    remote_secret_clear(&slot->login.pin);
-    old = remote_login_forget(&slot->login);
-    remote_lock_release(&slot->lock);
-    remote_grant_unref(old);
+    if (slot->policy.needs_pin)
+        logout(slot, REMOTE_HOLDER_USER);
 }
 
 bool remote_slot_logged_in(struct remote_slot *slot)
@@ -385,9 +483,12 @@ bool remote_slot_logged_in(struct remote_slot *slot)
 enum remote_rc remote_slot_login(struct remote_slot *slot, struct remote_slice pin,
                                  struct remote_error *err)
 {
-    struct remote_error why = { 0 };
-    enum remote_rc rc;
+    return remote_slot_login_as(slot, REMOTE_HOLDER_USER, pin, err);
+}
 
+static enum remote_rc check_form(struct remote_slot *slot, struct remote_slice pin,
+                                 struct remote_error *err)
+{
     REMOTE_TRY(remote_slot_status(slot, err));
     if (!slot->policy.needs_pin)
         return REMOTE_FAIL(err, REMOTE_E_USAGE, "slot '%s' takes no PIN", slot->name);
@@ -396,11 +497,28 @@ enum remote_rc remote_slot_login(struct remote_slot *slot, struct remote_slice p
                            "slot '%s': the PIN is not of the form of this slot's credential (pin = "
                            "%s)",
                            slot->name, remote_section_text(slot->section, "pin", ""));
-    REMOTE_TRY(take_pin(slot, pin, err));
+    return REMOTE_OK;
+}
+
+enum remote_rc remote_slot_login_as(struct remote_slot *slot, enum remote_login_holder holder,
+                                    struct remote_slice pin, struct remote_error *err)
+{
+    struct remote_grant_ref *old = NULL;
+    struct remote_error why = { 0 };
+    bool proved = false;
+    enum remote_rc rc;
+
+    REMOTE_TRY(check_form(slot, pin, err));
+    remote_lock_acquire(&slot->lock);
+    rc = take_pin(slot, holder, pin, &proved, &old, err);
+    remote_lock_release(&slot->lock);
+    remote_grant_unref(old);
+    if (rc != REMOTE_OK || proved)
+        return rc;
     rc = remote_slot_prove(slot, &why);
     if (rc == REMOTE_OK)
         return REMOTE_OK;
-    remote_slot_logout(slot);
+    logout(slot, holder);
     if (rc == REMOTE_E_AUTH || rc == REMOTE_E_RIGHTS || rc == REMOTE_E_DATA)
         rc = why.rc = REMOTE_E_PIN;
     if (err != NULL)
@@ -431,7 +549,8 @@ enum remote_rc remote_slot_random(struct remote_slot *slot, unsigned char *out, 
     while (len > 0) {
         struct remote_item item = { 0 };
         struct remote_call call;
-        size_t chunk = len < RANDOM_CHUNK ? len : RANDOM_CHUNK;
+        size_t most = slot->ops->random_max ? slot->ops->random_max : RANDOM_CHUNK;
+        size_t chunk = len < most ? len : most;
         enum remote_rc rc;
 
         remote_call_init(&call, slot, REMOTE_OP_RANDOM);

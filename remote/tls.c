@@ -10,6 +10,8 @@
 
 #include "local.h"
 #include "log.h"
+#include "tls_key.h"
+#include "uri.h"
 
 /* Where Debian, Fedora and Alpine keep the system's bundle; used without ca_file. It is read
  * when the slot is opened, since a chroot or another uid may not reach it later. */
@@ -84,19 +86,29 @@ static const char *parse_store(struct remote_tls *tls)
     return NULL;
 }
 
+/* NULL: the certificate and the key are there, and belong together. */
+static const char *check_client(const STACK_OF(X509) * chain, const EVP_PKEY *pkey)
+{
+    if (chain == NULL)
+        return "no certificate in client_cert_file; it must hold PEM certificates";
+    if (pkey == NULL)
+        return "no usable key in client_key_file; it must hold a PEM private key without a "
+               "passphrase";
+    if (X509_check_private_key(sk_X509_value(chain, 0), pkey) != 1)
+        return "client_key_file is not the key of the first certificate in client_cert_file";
+    return NULL;
+}
+
+/* A key of another slot is looked up anew for another certificate. */
 static const char *parse_client(struct remote_tls *tls)
 {
     STACK_OF(X509) *chain = read_chain(remote_secret_slice(&tls->cert.bytes));
-    EVP_PKEY *pkey = remote_local_private_pem(remote_secret_slice(&tls->key.bytes));
-    const char *fault = NULL;
+    EVP_PKEY *pkey = NULL;
+    const char *fault;
 
-    if (chain == NULL)
-        fault = "no certificate in client_cert_file; it must hold PEM certificates";
-    else if (pkey == NULL)
-        fault = "no usable key in client_key_file; it must hold a PEM private key without a "
-                "passphrase";
-    else if (X509_check_private_key(sk_X509_value(chain, 0), pkey) != 1)
-        fault = "client_key_file is not the key of the first certificate in client_cert_file";
+    if (tls->key_uri == NULL)
+        pkey = remote_local_private_pem(remote_secret_slice(&tls->key.bytes));
+    fault = tls->key_uri != NULL && chain != NULL ? NULL : check_client(chain, pkey);
     if (fault != NULL) {
         ERR_clear_error();
         chain_free(chain);
@@ -160,7 +172,10 @@ static enum remote_rc open_client(struct remote_tls *tls, const struct remote_se
         return remote_section_fail(section, cert ? "client_key_file" : "client_cert_file", err,
                                    "missing; a client certificate needs both files");
     REMOTE_TRY(open_file(section, "client_cert_file", REMOTE_FILE_PUBLIC, &tls->cert, err));
-    REMOTE_TRY(open_file(section, "client_key_file", REMOTE_FILE_SECRET, &tls->key, err));
+    if (remote_uri_is(key))
+        tls->key_uri = key;
+    else
+        REMOTE_TRY(open_file(section, "client_key_file", REMOTE_FILE_SECRET, &tls->key, err));
     fault = parse_client(tls);
     if (fault != NULL)
         return remote_section_fail(section, "client_cert_file", err, "%s", fault);
@@ -168,9 +183,10 @@ static enum remote_rc open_client(struct remote_tls *tls, const struct remote_se
 }
 
 enum remote_rc remote_tls_open(struct remote_tls *tls, const struct remote_section *section,
-                               struct remote_error *err)
+                               struct remote_core *core, struct remote_error *err)
 {
     remote_lock_init(&tls->lock, REMOTE_LOCK_POOL);
+    tls->core = core;
     tls->checked_ms = remote_now_ms();
     REMOTE_TRY(open_ca(tls, section, err));
     return open_client(tls, section, err);
@@ -192,7 +208,38 @@ void remote_tls_close(struct remote_tls *tls)
 
 bool remote_tls_has_client(const struct remote_tls *tls)
 {
-    return tls->pkey != NULL;
+    return tls->pkey != NULL || tls->key_uri != NULL;
+}
+
+bool remote_tls_is_open(const struct remote_tls *tls)
+{
+    return tls->checked_ms != 0;
+}
+
+enum remote_rc remote_tls_set_client(struct remote_tls *tls, X509 *cert, EVP_PKEY *pkey,
+                                     struct remote_error *err)
+{
+    STACK_OF(X509) *chain = sk_X509_new_null();
+
+    if (chain == NULL || sk_X509_push(chain, cert) == 0) {
+        sk_X509_free(chain);
+        return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
+    }
+    X509_up_ref(cert);
+    EVP_PKEY_up_ref(pkey);
+    remote_lock_acquire(&tls->lock);
+    chain_free(tls->chain);
+    EVP_PKEY_free(tls->pkey);
+    tls->chain = chain;
+    tls->pkey = pkey;
+    atomic_fetch_add(&tls->client_serial, 1);
+    remote_lock_release(&tls->lock);
+    return REMOTE_OK;
+}
+
+unsigned remote_tls_client_serial(const struct remote_tls *tls)
+{
+    return atomic_load(&tls->client_serial);
 }
 
 /* ---- use ---- */
@@ -253,14 +300,73 @@ static bool use_client(const struct remote_tls *tls, SSL_CTX *ctx)
     return true;
 }
 
+/* The certificate for which the client's key is still to be found; one reference, or NULL. */
+static X509 *cert_without_key(struct remote_tls *tls)
+{
+    X509 *cert = NULL;
+
+    remote_lock_acquire(&tls->lock);
+    refresh(tls);
+    if (tls->key_uri != NULL && tls->pkey == NULL) {
+        cert = sk_X509_value(tls->chain, 0);
+        X509_up_ref(cert);
+    }
+    remote_lock_release(&tls->lock);
+    return cert;
+}
+
+/* Several threads may look it up at first; one of the results stays. */
+static bool obtain_key(struct remote_tls *tls)
+{
+    X509 *cert = cert_without_key(tls);
+    struct remote_error err = { 0 };
+    EVP_PKEY *pkey = NULL;
+
+    if (cert == NULL)
+        return true;
+    if (remote_tls_key_find(tls->core, tls->key_uri, cert, &pkey, &err) != REMOTE_OK)
+        remote_log(REMOTE_LOG_WARNING, "%s", err.text);
+    remote_lock_acquire(&tls->lock);
+    if (pkey != NULL && tls->pkey == NULL && sk_X509_value(tls->chain, 0) == cert) {
+        tls->pkey = pkey;
+        pkey = NULL;
+    }
+    remote_lock_release(&tls->lock);
+    EVP_PKEY_free(pkey);
+    X509_free(cert);
+    return err.rc == REMOTE_OK;
+}
+
 bool remote_tls_apply(struct remote_tls *tls, SSL_CTX *ctx)
 {
     bool done;
 
+    if (!obtain_key(tls))
+        return false;
     remote_lock_acquire(&tls->lock);
-    refresh(tls);
     SSL_CTX_set1_cert_store(ctx, tls->store);
-    done = undo_host_settings(ctx) && (tls->pkey == NULL || use_client(tls, ctx));
+    done = undo_host_settings(ctx) &&
+           (tls->pkey == NULL || atomic_load(&tls->credential) || use_client(tls, ctx));
     remote_lock_release(&tls->lock);
     return done;
+}
+
+bool remote_tls_client(struct remote_tls *tls, X509 **ret_cert, EVP_PKEY **ret_pkey)
+{
+    bool has;
+
+    if (!remote_tls_is_open(tls))
+        return false;
+    atomic_store(&tls->credential, true);
+    remote_lock_acquire(&tls->lock);
+    refresh(tls);
+    has = tls->pkey != NULL;
+    if (has) {
+        X509_up_ref(sk_X509_value(tls->chain, 0));
+        EVP_PKEY_up_ref(tls->pkey);
+        *ret_cert = sk_X509_value(tls->chain, 0);
+        *ret_pkey = tls->pkey;
+    }
+    remote_lock_release(&tls->lock);
+    return has;
 }

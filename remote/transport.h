@@ -22,7 +22,8 @@ struct remote_transfer { /* one attempt of one call */
     bool lasting;      /* trying the same endpoint again would end the same way */
     int status;
     unsigned retry_after_s;
-    int64_t date; /* the reply's Date, seconds since 1970; 0: none */
+    int64_t date;                   /* the reply's Date, seconds since 1970; 0: none */
+    char header[REMOTE_HEADER_MAX]; /* that the request asked for; empty: not there */
     int64_t latency_us;
     struct remote_buf body;
     struct remote_error err;
@@ -47,6 +48,7 @@ struct remote_transport {
     enum remote_rc (*open)(struct remote_slot *slot, const struct remote_section *section,
                            struct remote_error *err);
     void (*close)(struct remote_slot *slot);
+    void (*trim)(struct remote_slot *slot); /* ends idle units; may be NULL */
 };
 
 extern const struct remote_transport remote_transport_http;

@@ -89,6 +89,12 @@ enum remote_rc vault_parse_wrapping_key(struct remote_conn *conn, struct remote_
 enum remote_rc vault_parse_data_key(struct remote_conn *conn, struct remote_op *op,
                                     const struct remote_reply *reply, struct remote_error *err);
 
+enum remote_rc vault_build_document(struct remote_conn *conn, const struct remote_op *op,
+                                    const struct remote_grant *grant, unsigned attempt,
+                                    struct remote_request *request, struct remote_error *err);
+enum remote_rc vault_parse_document(struct remote_conn *conn, struct remote_op *op,
+                                    const struct remote_reply *reply, struct remote_error *err);
+
 /* Vault's word for a kind of key; NULL: it has none. */
 const char *vault_wire_type(const struct remote_key_spec *spec);
 /* "/v1/MOUNT/VERB[/NAME]". */

@@ -3,25 +3,18 @@
  * 500 for faults of the input, and one 403 for both a dead token and a missing right. */
 #include <string.h>
 
+#include "meaning.h"
 #include "vault.h"
 
 #define QUOTE_MAX 160
 
-struct meaning {
-    int status;       /* 0: any */
-    unsigned kinds;   /* bits 1u << enum remote_op_kind; 0: any */
-    const char *text; /* part of the errors; NULL: any */
-    enum remote_rc rc;
-    const char *advice; /* NULL: Vault's own words say enough */
-};
-
-#define KIND(kind) (1u << REMOTE_OP_##kind)
+#define KIND(kind) REMOTE_MEANING_OF(kind)
 #define KEY_KINDS (KIND(SIGN) | KIND(DECRYPT) | KIND(ENCRYPT) | KIND(MAC))
 #define LOGIN_KINDS (KIND(LOGIN))
 
 /* The first row that fits counts. */
 /* clang-format off */
-static const struct meaning meanings[] = {
+static const struct remote_meaning meanings[] = {
     { 500, 0,             "local node not active",     REMOTE_E_UNAVAILABLE,   "a standby that knows no active server" },
     { 400, 0,             "DR secondary mode",         REMOTE_E_UNAVAILABLE,   "a disaster-recovery secondary" },
     { 400, LOGIN_KINDS,   NULL,                        REMOTE_E_AUTH,          "the login is refused; check the credentials" },
@@ -62,17 +55,6 @@ static const struct meaning meanings[] = {
 };
 /* clang-format on */
 
-static const struct meaning *find_meaning(int status, enum remote_op_kind kind, const char *text)
-{
-    const struct meaning *m = meanings;
-
-    while ((m->status != 0 && m->status != status) ||
-           (m->kinds != 0 && (m->kinds >> kind & 1u) == 0) ||
-           (m->text != NULL && strstr(text, m->text) == NULL))
-        m++;
-    return m;
-}
-
 /* Go's multierror writes "N error(s) occurred:\n\t* TEXT\n\n". */
 static const char *strip_preamble(const char *text)
 {
@@ -82,30 +64,23 @@ static const char *strip_preamble(const char *text)
     return bullet ? bullet + 2 : text;
 }
 
-static enum remote_rc fail_as(const struct meaning *m, int status, const char *text,
+static enum remote_rc fail_as(const struct remote_meaning *m, int status, const char *text,
                               struct remote_error *err)
 {
-    const char *words = strip_preamble(text);
-    size_t len = strcspn(words, "\n");
-
-    if (len == 0)
-        return REMOTE_FAIL(err, m->rc, "%s (HTTP %d)", m->advice ? m->advice : "refused", status);
-    if (len > QUOTE_MAX)
-        len = QUOTE_MAX;
-    return REMOTE_FAIL(err, m->rc, "%s%s%.*s (HTTP %d)", m->advice ? m->advice : "",
-                       m->advice ? ": " : "", (int)len, words, status);
+    return remote_meaning_fail(m, status, strip_preamble(text), QUOTE_MAX, err);
 }
 
 static enum remote_rc refuse(const struct remote_op *op, const struct remote_reply *reply,
                              const char *text, struct remote_error *err)
 {
-    return fail_as(find_meaning(reply->status, op->kind, text), reply->status, text, err);
+    return fail_as(remote_meaning_find(meanings, reply->status, op->kind, text), reply->status,
+                   text, err);
 }
 
 enum remote_rc vault_item_error(const struct remote_op *op, const char *text,
                                 struct remote_error *err)
 {
-    return fail_as(find_meaning(400, op->kind, text), 400, text, err);
+    return fail_as(remote_meaning_find(meanings, 400, op->kind, text), 400, text, err);
 }
 
 enum remote_rc vault_reply(const struct remote_op *op, const struct remote_reply *reply,

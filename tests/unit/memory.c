@@ -60,7 +60,8 @@ struct wire {
     unsigned attempt, version;
     enum remote_key_type type;
     size_t items, length, size;
-    char name[32], token[32], pin[32];
+    struct remote_key_spec made;
+    char name[32], token[32], pin[32], label[32];
 };
 
 struct wire_item {
@@ -184,18 +185,25 @@ static enum remote_rc build(struct remote_conn *conn, const struct remote_op *op
                          .type = op->key ? op->key->type : REMOTE_KEY_TYPE_COUNT,
                          .items = op->item_count,
                          .length = op->length,
+                         .made = op->spec,
                          .size = out_size(op) };
     const char *name = op->key ? op->key->name : op->name;
 
     (void)conn, (void)err;
     copy_text(wire.name, sizeof(wire.name), remote_slice_str(name ? name : ""));
     copy_text(wire.pin, sizeof(wire.pin), op->pin);
+    copy_text(wire.label, sizeof(wire.label), remote_slice_str(op->label ? op->label : ""));
     if (grant != NULL)
         copy_text(wire.token, sizeof(wire.token), remote_secret_slice(&grant->token));
     request->method = "POST";
+    request->origin = op->kind == REMOTE_OP_READ ? memory.origin : 0;
     remote_buf_append(&request->path, &wire, sizeof(wire));
     for (size_t i = 0; i < op->item_count; i++)
         put_item(&request->body, REMOTE_OK, op->items[i].in.data, op->items[i].in.len);
+    if (op->kind == REMOTE_OP_IMPORT) {
+        put_item(&request->body, REMOTE_OK, op->material.data, op->material.len);
+        put_item(&request->body, REMOTE_OK, op->wrapping.data, op->wrapping.len);
+    }
     return REMOTE_OK;
 }
 
@@ -280,6 +288,10 @@ static enum remote_rc parse_read(struct remote_conn *conn, struct remote_op *op,
 
     if (reply->status != 200)
         return refused(reply->status, err);
+    if (op->step + 1 < memory.steps) {
+        op->more = true;
+        return REMOTE_OK;
+    }
     for (size_t i = 0; i < count; i++) {
         memcpy(&key, reply->body.data + i * sizeof(key), sizeof(key));
         REMOTE_TRY(add_version(conn->slot, op, &key, i + 1 == count, err));
@@ -308,6 +320,23 @@ static enum remote_rc parse_items(struct remote_conn *conn, struct remote_op *op
         return op->items[0].rc;
     }
     return REMOTE_OK;
+}
+
+static enum remote_rc parse_done(struct remote_conn *conn, struct remote_op *op,
+                                 const struct remote_reply *reply, struct remote_error *err)
+{
+    (void)conn, (void)op;
+    return reply->status == 200 ? REMOTE_OK : refused(reply->status, err);
+}
+
+static enum remote_rc parse_answer(struct remote_conn *conn, struct remote_op *op,
+                                   const struct remote_reply *reply, struct remote_error *err)
+{
+    (void)conn;
+    if (reply->status != 200)
+        return refused(reply->status, err);
+    remote_buf_append(&op->answer, reply->body.data, reply->body.len);
+    return remote_buf_check(&op->answer, err);
 }
 
 static enum remote_rc parse_health(struct remote_conn *conn, struct remote_op *op,
@@ -385,6 +414,17 @@ static const struct remote_backend_ops backends[] = {
       .grant = static_grant,
       .ops = { MEMORY_OPS, [REMOTE_OP_RENEW] = { build, parse_grant, false },
                [REMOTE_OP_PROVE] = { build, parse_grant, false } } },
+    { .name = "memory-life", /* needs no credential, and can change keys */
+      MEMORY_COMMON,
+      .algs = algs,
+      .ops = { MEMORY_OPS, [REMOTE_OP_GENERATE] = { build, parse_done, .once = true },
+               [REMOTE_OP_WRAPPING_KEY] = { build, parse_answer, false },
+               [REMOTE_OP_IMPORT] = { build, parse_done, .once = true },
+               [REMOTE_OP_ROTATE] = { build, parse_done, .once = true },
+               [REMOTE_OP_UNPROTECT] = { build, parse_done, .once = true },
+               [REMOTE_OP_DESTROY] = { build, parse_done, .once = true },
+               [REMOTE_OP_LABEL] = { build, parse_done, .once = true },
+               [REMOTE_OP_DATA_KEY] = { build, parse_items, false } } },
     { .name = "memory-digest", MEMORY_COMMON, .algs = digest_algs, .ops = { MEMORY_OPS } },
 };
 
@@ -474,6 +514,8 @@ static void serve_item(const struct wire *wire, struct remote_slice in, struct r
         bool opens = in.len > 0 && in.data[0] == version;
 
         put_item(reply, opens ? REMOTE_OK : REMOTE_E_DATA, in.data + 1, opens ? in.len - 1 : 0);
+        if (memory.liar != NULL && strcmp(memory.liar, wire->name) == 0 && opens)
+            reply->data[reply->len - 1] ^= 1;
     } else if (wire->kind == REMOTE_OP_ENCRYPT) {
         struct wire_item head = { .rc = REMOTE_OK, .len = in.len + 1 };
 
@@ -483,6 +525,92 @@ static void serve_item(const struct wire *wire, struct remote_slice in, struct r
     } else {
         memory_signature(wire->name, wire->version, in, out, wire->size + memory.sig_surplus);
         put_item(reply, REMOTE_OK, out, wire->size + memory.sig_surplus);
+    }
+}
+
+/* As services do: another key of a name that is there is a new version of it. */
+static int serve_new(const char *name, enum remote_key_type type, unsigned bits)
+{
+    struct memory_key *key;
+    unsigned version = 1;
+
+    for (size_t i = 0; i < memory.key_count; i++)
+        if (strcmp(memory.keys[i].name, name) == 0)
+            version = memory.keys[i].version + 1;
+    key = memory_add_typed(name, version, type, bits);
+    key->id = (unsigned char)memory.key_count;
+    return 200;
+}
+
+static int serve_import(const struct wire *wire, struct remote_slice body)
+{
+    enum remote_rc rc;
+
+    copy_text(memory.imported, sizeof(memory.imported), take_item(&body, &rc));
+    copy_text(memory.wrapped_for, sizeof(memory.wrapped_for), take_item(&body, &rc));
+    return serve_new(wire->name, wire->made.type, wire->made.bits);
+}
+
+static int serve_rotate(const struct wire *wire)
+{
+    for (size_t i = 0; i < memory.key_count; i++)
+        if (strcmp(memory.keys[i].name, wire->name) == 0)
+            return serve_new(wire->name, memory.keys[i].type, memory.keys[i].bits);
+    return 404;
+}
+
+static int serve_destroy(const struct wire *wire)
+{
+    size_t kept = 0;
+
+    if (memory.guarded)
+        return 400;
+    for (size_t i = 0; i < memory.key_count; i++)
+        if (strcmp(memory.keys[i].name, wire->name) != 0)
+            memory.keys[kept++] = memory.keys[i];
+    memory.key_count = kept;
+    return 200;
+}
+
+static int serve_label(const struct wire *wire)
+{
+    for (size_t i = 0; i < memory.key_count; i++)
+        if (strcmp(memory.keys[i].name, wire->name) == 0)
+            snprintf(memory.keys[i].name, sizeof(memory.keys[i].name), "%s", wire->label);
+    return 200;
+}
+
+static int serve_data_key(const struct wire *wire, struct remote_buf *reply)
+{
+    unsigned char clear[64] = { 0 };
+
+    memset(clear, 'k', wire->length);
+    put_item(reply, REMOTE_OK, clear, wire->length + memory.sig_surplus);
+    put_item(reply, REMOTE_OK, (const unsigned char *)"sealed", 6);
+    return 200;
+}
+
+static int serve_life(const struct wire *wire, struct remote_slice body, struct remote_buf *reply)
+{
+    switch (wire->kind) {
+    case REMOTE_OP_GENERATE:
+        return serve_new(wire->name, wire->made.type, wire->made.bits);
+    case REMOTE_OP_WRAPPING_KEY:
+        remote_buf_append_str(reply, "wrapping");
+        return 200;
+    case REMOTE_OP_IMPORT:
+        return serve_import(wire, body);
+    case REMOTE_OP_ROTATE:
+        return serve_rotate(wire);
+    case REMOTE_OP_UNPROTECT:
+        memory.guarded = false;
+        return 200;
+    case REMOTE_OP_DESTROY:
+        return serve_destroy(wire);
+    case REMOTE_OP_LABEL:
+        return serve_label(wire);
+    default:
+        return serve_data_key(wire, reply);
     }
 }
 
@@ -512,8 +640,13 @@ static int serve(const struct wire *wire, struct remote_slice body, struct remot
         return serve_read(wire, reply);
     case REMOTE_OP_RANDOM:
         return serve_random(wire, reply);
-    default:
+    case REMOTE_OP_SIGN:
+    case REMOTE_OP_DECRYPT:
+    case REMOTE_OP_ENCRYPT:
+    case REMOTE_OP_MAC:
         break;
+    default:
+        return serve_life(wire, body, reply);
     }
     for (size_t i = 0; i < wire->items; i++) {
         enum remote_rc rc;
@@ -750,6 +883,12 @@ static void slot_close(struct remote_slot *slot)
     remote_endpoints_close(&slot->endpoints);
 }
 
+static void slot_trim(struct remote_slot *slot)
+{
+    (void)slot;
+    atomic_fetch_add(&memory.trims, 1);
+}
+
 static const struct remote_transport transport = {
     .acquire = unit_acquire,
     .release = unit_release,
@@ -758,6 +897,7 @@ static const struct remote_transport transport = {
     .wait = unit_wait,
     .open = slot_endpoints,
     .close = slot_close,
+    .trim = slot_trim,
 };
 
 /* ---- for the tests ---- */

@@ -71,18 +71,24 @@ struct memory { /* guarded by memory.c's mutex while threads run */
     size_t rule_count;
     struct memory_request log[MEMORY_LOG_MAX];
     size_t requests, in_flight, in_flight_max, units;
+    atomic_uint trims;  /* slots that were told to give up what is idle */
     size_t batch_max;   /* what the backend says; 1: no batches */
     size_t page;        /* names of a page of a listing; 0: all */
     int64_t latency_ms; /* of every answer */
     int64_t lifetime_s; /* of the grants; 0: no end */
     bool renewable;
-    unsigned tokens;      /* given so far: "t1", "t2", ... */
-    unsigned valid_from;  /* older ones are refused */
-    char dead_token[32];  /* refused, too */
-    const char *item_bad; /* an input with these first bytes fails alone */
-    size_t sig_surplus;   /* bytes too many in signatures */
-    bool gate_closed;     /* nothing is answered meanwhile, but deadlines pass */
-    bool real_time;       /* else the clock moves only by waiting */
+    unsigned tokens;                    /* given so far: "t1", "t2", ... */
+    unsigned valid_from;                /* older ones are refused */
+    char dead_token[32];                /* refused, too */
+    const char *liar;                   /* the key of this name opens to something else */
+    const char *item_bad;               /* an input with these first bytes fails alone */
+    size_t sig_surplus;                 /* bytes too many in signatures */
+    unsigned steps;                     /* requests that a READ takes; 0: one */
+    unsigned origin;                    /* where READs go; 0: the slot's url */
+    bool guarded;                       /* keys are not destroyed before UNPROTECT */
+    char imported[64], wrapped_for[16]; /* by the last IMPORT */
+    bool gate_closed;                   /* nothing is answered meanwhile, but deadlines pass */
+    bool real_time;                     /* else the clock moves only by waiting */
 };
 extern struct memory memory;
 

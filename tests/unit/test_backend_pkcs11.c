@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../modules/faulty.h"
+#include "clock.h"
 #include "lifecycle.h"
 #include "local_keys.h"
 #include "log.h"
@@ -344,7 +345,7 @@ static void test_data_key_then_its_sealed_part_opens_to_the_clear_one(void **sta
     struct remote_error err = { 0 };
 
     (void)state;
-    if (remote_key_data_key(key, 32, &clear, &sealed, &err) != REMOTE_OK)
+    if (remote_key_data_key(key, NULL, 32, &clear, &sealed, &err) != REMOTE_OK)
         fail_msg("%s", err.text);
     assert_int_equal(clear.len, 32);
     assert_int_equal(remote_key_decrypt(key, &params, remote_buf_slice(&sealed), &plain, NULL),
@@ -922,6 +923,99 @@ static void test_wait_when_another_call_hangs_then_times_out(void **state)
     close_scene(&scene);
 }
 
+/* 0: as it should be: refused with a sentence, and at once. */
+static int use_in_cut_off_child(struct remote_key *key)
+{
+    struct remote_error err = { 0 };
+    int64_t begin = remote_now_ms();
+
+    alarm(10);
+    if (mac(key, &err) != REMOTE_E_UNAVAILABLE || remote_now_ms() - begin > 1000)
+        return 1;
+    return strstr(err.text, "was forked while a call of an HSM's module hung") == NULL;
+}
+
+static void test_fork_when_a_call_hangs_then_child_is_made_and_leaves_the_module_alone(void **state)
+{
+    struct scene scene = open_faulty("");
+    struct remote_key *key = find(scene.slot, "mac");
+    struct remote_error *hung;
+    int64_t begin;
+    pthread_t thread;
+    int status = 0;
+    pid_t pid;
+
+    (void)state;
+    faulty->signs = 0;
+    faulty->hang_ms = 6000;
+    pthread_create(&thread, NULL, mac_once, key);
+    while (faulty->signs == 0)
+        usleep(1000);
+    begin = remote_now_ms();
+    pid = fork();
+    if (pid == 0)
+        _exit(use_in_cut_off_child(key));
+    assert_true(remote_now_ms() - begin < 5000);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    pthread_join(thread, (void **)&hung);
+    assert_int_equal(hung->rc, REMOTE_OK); /* it took long, but it came */
+    faulty->hang_ms = 0;
+    assert_int_equal(mac(key, hung), REMOTE_OK);
+    remote_key_unref(key);
+    close_scene(&scene);
+}
+
+static void test_read_when_module_stops_at_an_absent_attribute_then_asks_for_the_rest(void **state)
+{
+    struct scene scene = open_faulty("");
+    struct remote_key *other;
+    int reads = faulty->reads;
+
+    (void)state;
+    faulty->stops_short = true;
+    other = find(scene.slot, "mac");
+    assert_non_null(other);
+    assert_true(faulty->reads > reads + 2);
+    assert_int_equal(other->uses, REMOTE_USE_SIGN | REMOTE_USE_VERIFY);
+    assert_int_equal(other->bits, 256);
+    faulty->stops_short = false;
+    remote_key_unref(other);
+    close_scene(&scene);
+}
+
+static void test_read_when_key_has_dates_then_they_are_the_keys(void **state)
+{
+    struct scene scene;
+    struct remote_error err = { 0 };
+    struct remote_key *key;
+
+    (void)state;
+    faulty->start = "20200229";
+    faulty->end = "20200301";
+    scene = open_faulty("");
+    key = find(scene.slot, "mac");
+    assert_non_null(key);
+    assert_int_equal(key->not_before, 1582934400);            /* date -u -d 2020-02-29 +%s */
+    assert_int_equal(key->not_after, 1583020800 + 86400 - 1); /* the last second of March 1 */
+    assert_true(key->enabled);
+    assert_int_equal(mac(key, &err), REMOTE_E_FORBIDDEN_USE);
+    assert_says(err.text, "'mac'");
+    remote_key_unref(key);
+    close_scene(&scene);
+    faulty->start = "20209999"; /* no date */
+    faulty->end = NULL;
+    scene = open_faulty("");
+    key = find(scene.slot, "mac");
+    assert_non_null(key);
+    assert_int_equal(key->not_before, 0);
+    assert_int_equal(key->not_after, 0);
+    assert_int_equal(mac(key, &err), REMOTE_OK);
+    faulty->start = NULL;
+    remote_key_unref(key);
+    close_scene(&scene);
+}
+
 static void test_call_then_runs_in_the_hosts_context_and_leaves_no_errors(void **state)
 {
     struct scene scene = open_faulty("");
@@ -1025,6 +1119,9 @@ int main(void)
         FAULTY_TEST(test_threads_when_sessions_are_few_then_wait_for_one),
         FAULTY_TEST(test_threads_when_connection_is_lost_again_and_again_then_none_is_leaked),
         FAULTY_TEST(test_wait_when_another_call_hangs_then_times_out),
+        FAULTY_TEST(test_fork_when_a_call_hangs_then_child_is_made_and_leaves_the_module_alone),
+        FAULTY_TEST(test_read_when_module_stops_at_an_absent_attribute_then_asks_for_the_rest),
+        FAULTY_TEST(test_read_when_key_has_dates_then_they_are_the_keys),
         FAULTY_TEST(test_call_then_runs_in_the_hosts_context_and_leaves_no_errors),
         FAULTY_TEST(test_rotate_then_unsupported),
     };

@@ -379,6 +379,8 @@ static void test_deep_nesting_and_huge_numbers_are_protocol_errors(void **state)
     open_slot(TOKEN);
     memset(body, '[', depth);
     for (int kind = 0; kind < REMOTE_OP_COUNT; kind++) {
+        if (remote_backend_find("vault")->ops[kind].parse == NULL)
+            continue; /* Vault has no such operation */
         begin((enum remote_op_kind)kind, "k", 1, REMOTE_KEY_EC, REMOTE_ALG_ECDSA);
         assert_int_equal(
             parse((struct remote_reply){ .status = 200, .body = remote_slice(body, depth) }, &err),

@@ -897,6 +897,95 @@ static void test_cipher_when_begun_again_then_starts_anew(void **state)
     assert_string_equal((char *)out.data, "text");
 }
 
+/* ---- contexts that stay with the key ---- */
+
+static size_t kept_count(const struct remote_secret_key *key)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(key->kept); i++)
+        count += atomic_load(&key->kept[i]) != NULL;
+    return count;
+}
+
+/* Everything a message can change, and nothing of the last one shows in the next. */
+static void test_gcm_when_context_was_used_before_then_same_as_with_a_new_one(void **state)
+{
+    static const size_t lengths[] = { 0, 1, 16, 33, 0, 100 };
+    CLEANUP(setup_clear) struct setup used = set_up_any(REMOTE_CIPHER_AES_GCM);
+
+    (void)state;
+    for (size_t i = 0; i < 4 * ARRAY_SIZE(lengths); i++) {
+        CLEANUP(setup_clear) struct setup fresh = set_up_any(REMOTE_CIPHER_AES_GCM);
+        CLEANUP(remote_buf_clear) struct remote_buf expected = { 0 };
+        CLEANUP(remote_buf_clear) struct remote_buf plain = { 0 };
+
+        remote_buf_reserve(&plain, lengths[i % ARRAY_SIZE(lengths)]);
+        plain.len = lengths[i % ARRAY_SIZE(lengths)];
+        used.iv.data[0] = fresh.iv.data[0] = (unsigned char)i;
+        used.params.tag_len = fresh.params.tag_len = 12 + i % 5;
+        used.params.aad.len = fresh.params.aad.len = i % 3;
+        assert_int_equal(work(&fresh, true, remote_buf_slice(&plain), 0, &expected, NULL),
+                         REMOTE_OK);
+        assert_work(&used, true, &plain, 7, &expected);
+        assert_work(&used, false, &expected, 7, &plain);
+        assert_int_equal(kept_count(used.key), 1);
+    }
+}
+
+static void test_gcm_when_it_does_not_open_then_context_is_not_kept(void **state)
+{
+    CLEANUP(setup_clear) struct setup setup = set_up_any(REMOTE_CIPHER_AES_GCM);
+    CLEANUP(remote_buf_clear) struct remote_buf sealed = { 0 };
+    CLEANUP(remote_buf_clear) struct remote_buf out = { 0 };
+    struct remote_cipher_run run = { 0 };
+
+    (void)state;
+    seal(&setup, remote_slice("text", 4), &sealed);
+    assert_int_equal(kept_count(setup.key), 1);
+    sealed.data[0] ^= 1;
+    assert_int_equal(work(&setup, false, remote_buf_slice(&sealed), 0, &out, NULL), REMOTE_E_DATA);
+    assert_int_equal(kept_count(setup.key), 0);
+    assert_int_equal(remote_cipher_init(&run, setup.key, &setup.params, true, NULL), REMOTE_OK);
+    remote_cipher_clear(&run); /* given up half way */
+    assert_int_equal(kept_count(setup.key), 0);
+}
+
+static void test_context_when_of_another_mode_or_iv_length_then_is_not_kept(void **state)
+{
+    (void)state;
+    for (enum remote_cipher cipher = 0; cipher < REMOTE_CIPHER_COUNT; cipher++) {
+        CLEANUP(setup_clear) struct setup setup = set_up_any(cipher);
+        CLEANUP(remote_buf_clear) struct remote_buf out = { 0 };
+
+        if (cipher == REMOTE_CIPHER_AES_GCM)
+            setup.params.iv.len = 11;
+        assert_int_equal(work(&setup, true, remote_slice(TEXT, 32), 0, &out, NULL), REMOTE_OK);
+        assert_int_equal(kept_count(setup.key), 0);
+    }
+}
+
+static void test_contexts_when_more_at_once_than_are_kept_then_all_work(void **state)
+{
+    CLEANUP(setup_clear) struct setup setup = set_up_any(REMOTE_CIPHER_AES_GCM);
+    CLEANUP(remote_buf_clear) struct remote_buf expected = { 0 };
+    struct remote_cipher_run runs[REMOTE_SECRET_KEY_KEPT + 2] = { 0 };
+
+    (void)state;
+    seal(&setup, remote_slice("text", 4), &expected);
+    for (size_t i = 0; i < ARRAY_SIZE(runs); i++)
+        assert_int_equal(remote_cipher_init(&runs[i], setup.key, &setup.params, true, NULL),
+                         REMOTE_OK);
+    assert_int_equal(kept_count(setup.key), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(runs); i++) {
+        CLEANUP(remote_buf_clear) struct remote_buf out = { 0 };
+
+        assert_int_equal(finish(&runs[i], remote_slice("text", 4), 0, &out, NULL), REMOTE_OK);
+        assert_true(remote_slice_equal(remote_buf_slice(&out), remote_buf_slice(&expected)));
+    }
+    assert_int_equal(kept_count(setup.key), REMOTE_SECRET_KEY_KEPT);
+}
+
 /* ---- forks and threads ---- */
 
 static void test_cipher_when_forked_midway_then_goes_on_in_both(void **state)
@@ -1005,6 +1094,10 @@ int main(void)
         cmocka_unit_test(test_aead_when_past_its_limit_then_refused),
         cmocka_unit_test(test_cipher_when_not_begun_or_over_then_usage),
         cmocka_unit_test(test_cipher_when_begun_again_then_starts_anew),
+        cmocka_unit_test(test_gcm_when_context_was_used_before_then_same_as_with_a_new_one),
+        cmocka_unit_test(test_gcm_when_it_does_not_open_then_context_is_not_kept),
+        cmocka_unit_test(test_context_when_of_another_mode_or_iv_length_then_is_not_kept),
+        cmocka_unit_test(test_contexts_when_more_at_once_than_are_kept_then_all_work),
         cmocka_unit_test(test_cipher_when_forked_midway_then_goes_on_in_both),
         cmocka_unit_test(test_key_when_used_by_many_threads_then_every_one_is_right),
     };

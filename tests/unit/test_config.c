@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Configurations from memory and from files, with the checks of sections and options. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "temp_dir.h"
 
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "config.h"
 
@@ -447,8 +437,8 @@ static void test_bad_value_breaks_its_slot_and_says_what_would_be_right(void **s
         { "versions = newest", "versions: 'newest' is not one of: latest all; whether older "
                                "versions of a key are listed too" },
         { "allow = generate sign", "allow: 'generate sign' is not some of: generate import rotate "
-                                   "destroy; what applications may do to keys; nothing unless "
-                                   "named" },
+                                   "destroy label; what applications may do to keys; nothing "
+                                   "unless named" },
         { "ca_file = ca.pem", "ca_file: 'ca.pem' is not an absolute path; a PEM file with the CAs "
                               "that may vouch for the service" },
         { "mount = \"pki\"", "mount: values are written without quotes; where the engine is "
@@ -613,50 +603,6 @@ static void test_every_option_has_a_name_and_a_help(void **state)
 
 /* ---- files ---- */
 
-static char directory[PATH_MAX]; /* absolute */
-
-static const char *path_of(const char *name)
-{
-    static char paths[4][PATH_MAX + 64];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-
-    snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
-    return path;
-}
-
-static const char *make_file(const char *name, const char *text, mode_t mode)
-{
-    const char *path = path_of(name);
-    FILE *file = fopen(path, "w");
-
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(path, mode), 0);
-    return path;
-}
-
-static int make_directory(void **state)
-{
-    char cwd[PATH_MAX - 64];
-
-    (void)state;
-    if (!getcwd(cwd, sizeof(cwd)))
-        return -1;
-    snprintf(directory, sizeof(directory), "%s/conf-XXXXXX", cwd);
-    return mkdtemp(directory) ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-    char command[PATH_MAX + 16];
-
-    (void)state;
-    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-    return system(command);
-}
-
 static void assert_load_refused(const char *path, const char *expected)
 {
     struct remote_config config = { 0 };
@@ -703,7 +649,7 @@ static void test_load_of_a_directory_reads_the_pair_in_name_order(void **state)
     make_file("conf.d/10.conf", "[slot 10]\n", 0644);
     make_file("conf.d/.hidden.conf", "[slot hidden]\n", 0644);
     make_file("conf.d/a.conf.bak", "[slot backup]\n", 0644);
-    if (remote_config_load(directory, &config, &err) != REMOTE_OK)
+    if (remote_config_load(temp_dir, &config, &err) != REMOTE_OK)
         fail_msg("%s", err.text);
     assert_int_equal(config.slot_count, ARRAY_SIZE(names));
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -717,21 +663,21 @@ static void test_load_of_a_directory_with_half_the_pair_is_fine(void **state)
 
     (void)state;
     make_file("hsmbridge.conf", "[slot main]\n", 0644);
-    assert_int_equal(remote_config_load(directory, &main_only, NULL), REMOTE_OK);
+    assert_int_equal(remote_config_load(temp_dir, &main_only, NULL), REMOTE_OK);
     assert_int_equal(main_only.slot_count, 1);
     assert_int_equal(unlink(path_of("hsmbridge.conf")), 0);
     assert_int_equal(mkdir(path_of("conf.d"), 0755), 0);
     make_file("conf.d/a.conf", "[slot a]\n", 0644);
-    assert_int_equal(remote_config_load(directory, &drop_in_only, NULL), REMOTE_OK);
+    assert_int_equal(remote_config_load(temp_dir, &drop_in_only, NULL), REMOTE_OK);
     assert_int_equal(drop_in_only.slot_count, 1);
 }
 
 static void test_load_of_an_empty_directory_says_what_to_write(void **state)
 {
     (void)state;
-    assert_load_refused(directory, "write one (hsmbridge.conf(5)), or name a file in");
+    assert_load_refused(temp_dir, "write one (hsmbridge.conf(5)), or name a file in");
     assert_int_equal(mkdir(path_of("conf.d"), 0755), 0);
-    assert_load_refused(directory, "there is neither ");
+    assert_load_refused(temp_dir, "there is neither ");
 }
 
 static void test_load_of_a_drop_in_directory_that_others_may_write_is_refused(void **state)
@@ -740,7 +686,7 @@ static void test_load_of_a_drop_in_directory_that_others_may_write_is_refused(vo
     make_file("hsmbridge.conf", "[slot main]\n", 0644);
     assert_int_equal(mkdir(path_of("conf.d"), 0755), 0);
     assert_int_equal(chmod(path_of("conf.d"), 0777), 0);
-    assert_load_refused(directory, "conf.d: any user may write it; chmod o-w");
+    assert_load_refused(temp_dir, "conf.d: any user may write it; chmod o-w");
 }
 
 static void test_typed_secret_needs_a_private_file(void **state)
@@ -786,7 +732,7 @@ static void test_config_path_prefers_the_named_over_the_environment(void **state
     unsetenv("HSMBRIDGE_CONFIG");
 }
 
-#define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
+#define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, temp_dir_make, temp_dir_remove)
 
 int main(void)
 {

@@ -2,41 +2,31 @@
 /* Core instances (design sections 1 and 3): shared by path, counted, slots apart. */
 #include "memory.h"
 
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/wait.h>
 
-struct place {
-    char dir[32], path[64], other[64];
-};
-static struct place place;
+#include "temp_dir.h"
+
+static struct {
+    char path[PATH_MAX + 64], other[PATH_MAX + 64];
+} place;
 
 static void write_file(const char *path, const char *text)
 {
-    FILE *out = fopen(path, "w");
-
-    assert_non_null(out);
-    fputs(text, out);
-    fclose(out);
-    assert_int_equal(chmod(path, 0600), 0);
+    make_file(strrchr(path, '/') + 1, text, 0600);
 }
 
 static int setup(void **state)
 {
-    strcpy(place.dir, "/tmp/hsmbridge-XXXXXX");
-    if (mkdtemp(place.dir) == NULL)
+    if (temp_dir_make(state) != 0)
         return -1;
-    snprintf(place.path, sizeof(place.path), "%s/one.conf", place.dir);
-    snprintf(place.other, sizeof(place.other), "%s/two.conf", place.dir);
+    strcpy(place.path, path_of("one.conf"));
+    strcpy(place.other, path_of("two.conf"));
     return memory_setup(state);
 }
 
 static int teardown(void **state)
 {
-    unlink(place.path);
-    unlink(place.other);
-    rmdir(place.dir);
-    return memory_teardown(state);
+    return memory_teardown(state) | temp_dir_remove(state);
 }
 
 #define SLOT(name) "[slot " name "]\nbackend = memory\nurl = https://a\n"
@@ -73,6 +63,25 @@ static void test_same_path_is_the_same_instance_until_the_last_closes_it(void **
     remote_key_unref(memory_find(remote_core_find_slot(first, "web"), "k"));
     assert_int_equal(memory.requests, 2);
     remote_core_close(first);
+}
+
+static void test_released_instance_stays_until_its_path_is_opened_again(void **state)
+{
+    struct remote_core *core, *shared;
+
+    (void)state;
+    write_file(place.path, SLOT("web"));
+    core = open_core(place.path);
+    shared = open_core(place.path);
+    remote_core_release(shared); /* a count like any other */
+    assert_non_null(remote_core_find_slot(core, "web"));
+    remote_core_release(core);
+    write_file(place.path, SLOT("new"));
+    core = open_core(place.path);
+    assert_null(remote_core_find_slot(core, "web"));
+    assert_non_null(remote_core_find_slot(core, "new"));
+    remote_core_close(core);
+    remote_core_release(NULL);
 }
 
 static void test_other_path_is_another_instance(void **state)
@@ -200,6 +209,31 @@ static void test_many_threads_open_and_close_one_path(void **state)
     memory_threads(16, open_and_close, NULL);
 }
 
+static void test_child_reloads_for_itself(void **state)
+{
+    struct remote_core *core;
+    int status = -1;
+    pid_t child;
+
+    (void)state;
+    write_file(place.path, SLOT("web"));
+    core = open_core(place.path);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        write_file(place.path, SLOT("web") SLOT("new"));
+        _exit(remote_core_reload(core, true, NULL) == REMOTE_OK && remote_core_slot_count(core) == 2
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(remote_core_slot_count(core), 1);
+    assert_int_equal(remote_core_reload(core, true, NULL), REMOTE_OK);
+    assert_int_equal(remote_core_slot_count(core), 2);
+    remote_core_close(core);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -208,12 +242,14 @@ int main(void)
         TEST(test_same_path_is_the_same_instance_until_the_last_closes_it),
         TEST(test_other_path_is_another_instance),
         TEST(test_unreadable_configuration_opens_nothing),
+        TEST(test_released_instance_stays_until_its_path_is_opened_again),
         TEST(test_opening_makes_no_request),
         TEST(test_one_pin_slot_needs_no_pin_shared),
         TEST(test_two_pin_slots_need_pin_shared),
         TEST(test_broken_slot_is_counted_and_the_others_work),
         TEST(test_logins_of_one_slot_are_not_those_of_another),
         TEST(test_many_threads_open_and_close_one_path),
+        TEST(test_child_reloads_for_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

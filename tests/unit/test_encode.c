@@ -141,6 +141,37 @@ static void test_percent_keeps_unreserved_characters_only(void **state)
     assert_string_equal((char *)text.data, "aZ09-._~%2F%20%25%3F%23%00%C3%BC");
 }
 
+static void test_percent_decode_undoes_it_and_refuses_half_an_escape(void **state)
+{
+    static const char *const bad[] = { "%", "a%4", "%zz", "%%41", "a%4g" };
+    CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
+
+    (void)state;
+    assert_true(remote_percent_decode(remote_slice_str("a%2Fb%00%c3%BC~"), &text));
+    assert_int_equal(text.len, 7);
+    assert_memory_equal(text.data, "a/b\0\xc3\xbc~", 8);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_false(remote_percent_decode(remote_slice_str(bad[i]), &text));
+        assert_int_equal(text.len, 7);
+    }
+}
+
+static void test_pem_has_lines_of_64(void **state)
+{
+    static const unsigned char bytes[49];
+    CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
+
+    (void)state;
+    remote_pem_append(&text, "A LABEL", remote_slice(bytes, 48));
+    assert_string_equal((char *)text.data,
+                        "-----BEGIN A LABEL-----\n"
+                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+                        "-----END A LABEL-----\n");
+    remote_buf_truncate(&text, 0);
+    remote_pem_append(&text, "A LABEL", remote_slice(bytes, 49));
+    assert_non_null(strstr((char *)text.data, "AAAA\nAA==\n-----END"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +184,8 @@ int main(void)
         cmocka_unit_test(test_hex_goes_both_ways),
         cmocka_unit_test(test_hex_decode_of_bad_text_leaves_the_buf),
         cmocka_unit_test(test_percent_keeps_unreserved_characters_only),
+        cmocka_unit_test(test_percent_decode_undoes_it_and_refuses_half_an_escape),
+        cmocka_unit_test(test_pem_has_lines_of_64),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,81 @@ static void test_server_name_stands_in_the_request_url_only(void **state)
     assert_true(endpoints.list[0].named);
 }
 
+/* ---- other origins ---- */
+
+static enum remote_rc add_origin(const char *url, bool near, unsigned *ret,
+                                 struct remote_error *err)
+{
+    memset(err, 0, sizeof(*err));
+    return remote_endpoints_add(&endpoints, config.slots[0], "authority", url, near, ret, err);
+}
+
+static void test_origins_stand_behind_the_urls_and_are_not_chosen(void **state)
+{
+    struct remote_error err;
+    unsigned login = 0, metadata = 0;
+
+    (void)state;
+    must_open("url = https://a https://b\nserver_name = c\n");
+    assert_ok(add_origin("https://login.test/", false, &login, &err), err);
+    assert_ok(add_origin("http://169.254.169.254", true, &metadata, &err), err);
+    assert_int_equal(login, 2);
+    assert_int_equal(metadata, 3);
+    assert_int_equal(endpoints.count, 2);
+    assert_string_equal(endpoints.list[login].request_url, "https://login.test");
+    assert_false(endpoints.list[login].near);
+    assert_true(endpoints.list[metadata].near);
+    remote_endpoints_failed(&endpoints, 0);
+    remote_endpoints_failed(&endpoints, 1);
+    assert_true(remote_endpoints_choose(&endpoints, 3) < 2);
+}
+
+static void test_origins_are_https_unless_near(void **state)
+{
+    static const struct {
+        const char *url;
+        bool near;
+    } refused[] = {
+        { "http://127.0.0.1:1", false },
+        { "http://10.0.0.1", true },
+        { "http://169.255.1.1", true },
+        { "https://a/path", false },
+        { "https://a?q", false },
+        { "https://a#f", false },
+        { "https://user@a", false },
+        { "ftp://a", true },
+        { "http://metadata.example", true },
+        { "https://", false },
+    };
+    struct remote_error err;
+    unsigned index = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        must_open("url = https://a\n");
+        assert_int_equal(add_origin(refused[i].url, refused[i].near, &index, &err),
+                         REMOTE_E_CONFIG);
+        assert_says(err.text, "authority");
+        remote_endpoints_close(&endpoints);
+        remote_config_clear(&config);
+    }
+    must_open("url = https://a\n");
+    assert_ok(add_origin("http://127.0.0.1:40342", true, &index, &err), err);
+    assert_ok(add_origin("http://localhost:1", true, &index, &err), err);
+}
+
+static void test_more_origins_than_there_is_room_for_are_refused(void **state)
+{
+    struct remote_error err;
+    unsigned index = 0;
+
+    (void)state;
+    must_open("url = https://a\n");
+    for (int i = 0; i < REMOTE_ORIGINS_MAX; i++)
+        assert_ok(add_origin("https://b", false, &index, &err), err);
+    assert_int_equal(add_origin("https://b", false, &index, &err), REMOTE_E_USAGE);
+}
+
 static void test_unix_socket_needs_insecure_transport(void **state)
 {
     (void)state;
@@ -291,6 +366,44 @@ static void test_addresses_of_an_endpoint_without_a_name_are_not_kept(void **sta
     assert_resolve(true, "");
 }
 
+/* ---- where connections go ---- */
+
+static void assert_connect_to(size_t index, const char *lines)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
+
+    remote_endpoints_connect_to(&endpoints, index, config.slots[0], &text);
+    assert_string_equal(text.data ? (char *)text.data : "", lines);
+}
+
+static void test_connections_go_where_the_url_says_unless_told_otherwise(void **state)
+{
+    (void)state;
+    must_open("url = https://a:8200\n");
+    assert_connect_to(0, "");
+}
+
+static void test_connections_go_to_the_url_and_not_to_the_server_name(void **state)
+{
+    (void)state;
+    must_open("url = https://10.0.0.1:8200/base\nserver_name = vault.internal\n");
+    assert_connect_to(0, "::10.0.0.1:8200\n");
+}
+
+static void test_connections_go_where_connect_to_says(void **state)
+{
+    struct remote_error err;
+    unsigned login = 0, metadata = 0;
+
+    (void)state;
+    must_open("url = https://a\nconnect_to = [::1]:1 b:443:127.0.0.1:2\n");
+    assert_ok(add_origin("https://b", false, &login, &err), err);
+    assert_ok(add_origin("http://169.254.169.254", true, &metadata, &err), err);
+    assert_connect_to(0, "::[::1]:1\nb:443:127.0.0.1:2\n");
+    assert_connect_to(login, "b:443:127.0.0.1:2\n");
+    assert_connect_to(metadata, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, memory_setup, teardown)
 
 int main(void)
@@ -298,6 +411,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_url_is_taken_apart),
         TEST(test_server_name_stands_in_the_request_url_only),
+        TEST(test_origins_stand_behind_the_urls_and_are_not_chosen),
+        TEST(test_origins_are_https_unless_near),
+        TEST(test_more_origins_than_there_is_room_for_are_refused),
         TEST(test_unix_socket_needs_insecure_transport),
         TEST(test_plain_http_to_this_host_with_insecure_transport),
         TEST(test_bad_url_is_refused_with_what_would_be_right),
@@ -312,6 +428,9 @@ int main(void)
         TEST(test_addresses_of_a_failed_endpoint_are_looked_up_anew),
         TEST(test_addresses_are_few_and_what_is_none_is_not_taken),
         TEST(test_addresses_of_an_endpoint_without_a_name_are_not_kept),
+        TEST(test_connections_go_where_the_url_says_unless_told_otherwise),
+        TEST(test_connections_go_to_the_url_and_not_to_the_server_name),
+        TEST(test_connections_go_where_connect_to_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,22 @@ static void test_deadline_when_nothing_answers_is_kept_over_all_retries(void **s
     assert_int_equal(memory.requests, 1);
 }
 
+static void test_deadline_of_a_call_of_its_own_is_what_its_failure_names(void **state)
+{
+    struct remote_slot *slot = open_with_key(ONE);
+    struct remote_error err = { 0 };
+    struct remote_call call;
+
+    (void)state;
+    remote_call_init(&call, slot, REMOTE_OP_READ);
+    remote_call_allow(&call, 30000);
+    assert_int_equal(call.deadline_ms - remote_now_ms(), 30000);
+    memory_advance(30000); /* as if another's login had taken all of it */
+    assert_int_equal(remote_exchange_one(&call, &err), REMOTE_E_TIMEOUT);
+    assert_says(err.text, "slot 'web': no answer within 30000 ms");
+    remote_call_clear(&call);
+}
+
 static void test_deadline_when_every_attempt_fails_is_never_passed(void **state)
 {
     struct remote_slot *slot =
@@ -507,12 +523,215 @@ static void test_latency_and_results_are_handed_on(void **state)
     assert_int_equal(call.op.keys.count, 0);
 }
 
+/* ---- several requests, several origins ---- */
+
+static void test_steps_are_taken_until_the_backend_has_enough(void **state)
+{
+    struct remote_slot *slot = open_with_key(ONE);
+    struct remote_error err;
+
+    (void)state;
+    memory.steps = 3;
+    memory_rule((struct memory_rule){ .status = 503, .times = 1 }); /* a step is repeated alone */
+    assert_int_equal(read_key(slot, &err), REMOTE_OK);
+    assert_int_equal(memory.requests, 4);
+    assert_int_equal(memory.log[1].attempt, 1);
+    assert_int_equal(memory.log[2].attempt, 0); /* of the next step */
+}
+
+static void test_steps_share_one_deadline(void **state)
+{
+    struct remote_slot *slot = open_with_key(ONE);
+    struct remote_error err;
+    int64_t start = remote_now_ms();
+
+    (void)state;
+    memory.steps = 1000;
+    memory.latency_ms = 400;
+    assert_int_equal(read_key(slot, &err), REMOTE_E_TIMEOUT);
+    assert_true(remote_now_ms() - start <= 3000);
+}
+
+static void test_steps_without_an_end_are_a_protocol_error(void **state)
+{
+    struct remote_slot *slot = open_with_key(ONE);
+    struct remote_error err;
+
+    (void)state;
+    memory.steps = ~0u;
+    memory.latency_ms = 0;
+    assert_int_equal(read_key(slot, &err), REMOTE_E_PROTOCOL);
+    assert_int_equal(memory.requests, 1000);
+    assert_says(err.text, "slot 'web': https://a leads from one request to the next");
+}
+
+static void test_another_origin_is_asked_without_failover(void **state)
+{
+    struct remote_slot *slot = open_with_key(TWO);
+    struct remote_error err = { 0 };
+
+    (void)state;
+    assert_int_equal(remote_endpoints_add(&slot->endpoints, slot->section, "authority",
+                                          "https://login", false, &memory.origin, &err),
+                     REMOTE_OK);
+    assert_int_equal(memory.origin, 2);
+    assert_int_equal(read_key(slot, &err), REMOTE_OK);
+    assert_int_equal(memory_count_at(REMOTE_OP_READ, 2), 1);
+    memory_rule((struct memory_rule){ .fate = MEMORY_REFUSE });
+    assert_int_equal(read_key(slot, &err), REMOTE_E_UNAVAILABLE);
+    assert_int_equal(memory_count_at(REMOTE_OP_READ, 0) + memory_count_at(REMOTE_OP_READ, 1), 0);
+    assert_says(err.text, "slot 'web': https://login");
+}
+
+/* ---- enough before all have ended ---- */
+
+#define PAIR                                                                                       \
+    "[slot fast]\nbackend = memory\nurl = https://a\n"                                             \
+    "[slot slow]\nbackend = memory-login\nurl = https://b https://c\n"
+
+struct until { /* of one remote_exchange_until() */
+    int64_t enough_ms, grace_ms;
+    size_t told;
+};
+
+static void note_until(void *arg, struct remote_call *call)
+{
+    struct until *until = arg;
+
+    until->told++;
+    if (call->rc == REMOTE_OK)
+        until->enough_ms = remote_now_ms() + until->grace_ms;
+}
+
+/* A call of the slot that answers, and one of the slot that does not. */
+static void run_until(struct until *until, struct remote_call calls[2])
+{
+    struct remote_call *pointers[] = { &calls[0], &calls[1] };
+
+    until->enough_ms = INT64_MAX;
+    for (size_t i = 0; i < 2; i++) {
+        remote_call_init(&calls[i], memory_slot(i), REMOTE_OP_READ);
+        calls[i].op.name = i == 0 ? "k" : "slow";
+    }
+    remote_exchange_until(pointers, 2, 2, note_until, until, &until->enough_ms);
+    for (size_t i = 0; i < 2; i++)
+        remote_call_clear(&calls[i]);
+}
+
+static void open_pair(void)
+{
+    memory_add_key("slow", 1);
+    open_with_key(PAIR);
+    memory.latency_ms = 5;
+}
+
+static void test_until_when_enough_then_what_flies_is_cancelled(void **state)
+{
+    struct remote_call calls[2];
+    struct until until = { 0 };
+    int64_t start;
+
+    (void)state;
+    open_pair();
+    memory_rule((struct memory_rule){ .name = "slow", .fate = MEMORY_HANG });
+    memory.latency_ms = 0;
+    start = remote_now_ms();
+    memory_rule((struct memory_rule){ .name = "k", .delay_ms = 20 });
+    run_until(&until, calls);
+    assert_int_equal(remote_now_ms() - start, 20);
+    assert_int_equal(until.told, 1);
+    assert_int_equal(calls[0].rc, REMOTE_OK);
+    assert_int_equal(calls[1].rc, REMOTE_E_UNAVAILABLE);
+    assert_says(calls[1].err.text, "slot 'slow': not waited for");
+    assert_int_equal(memory.in_flight, 0);
+}
+
+static void test_until_when_cancelled_then_the_endpoint_is_not_blamed(void **state)
+{
+    struct remote_call calls[2], call;
+    struct until until = { 0 };
+    struct remote_error err = { 0 };
+
+    (void)state;
+    open_pair();
+    memory_rule((struct memory_rule){ .name = "slow", .endpoints = 1, .fate = MEMORY_HANG });
+    for (int i = 0; i < 10; i++)
+        run_until(&until, calls);
+    memory_forget_rules();
+    memory.requests = 0;
+    remote_call_init(&call, memory_slot(1), REMOTE_OP_READ);
+    call.op.name = "slow";
+    assert_ok(remote_exchange_one(&call, &err), err);
+    remote_call_clear(&call);
+    assert_int_equal(memory_count_at(REMOTE_OP_READ, 0), 1); /* the first is still the first */
+}
+
+static void test_until_when_the_time_lies_ahead_then_others_have_it(void **state)
+{
+    struct remote_call calls[2];
+    struct until until = { .grace_ms = 100 };
+    int64_t start;
+
+    (void)state;
+    open_pair();
+    memory_rule((struct memory_rule){
+        .kinds = MEMORY_KIND(READ), .name = "slow", .times = 1, .delay_ms = 50 });
+    run_until(&until, calls);
+    assert_int_equal(calls[1].rc, REMOTE_OK);
+    assert_int_equal(until.told, 2);
+    memory_rule((struct memory_rule){ .name = "slow", .fate = MEMORY_HANG });
+    start = remote_now_ms();
+    run_until(&until, calls);
+    assert_int_equal(calls[1].rc, REMOTE_E_UNAVAILABLE);
+    assert_int_equal(remote_now_ms() - start, 105);
+}
+
+static void test_until_when_a_login_is_cancelled_then_another_caller_leads(void **state)
+{
+    struct remote_call calls[2], call;
+    struct until until = { 0 };
+    struct remote_error err = { 0 };
+
+    (void)state;
+    open_pair();
+    memory_rule(
+        (struct memory_rule){ .kinds = MEMORY_KIND(LOGIN), .times = 1, .fate = MEMORY_HANG });
+    run_until(&until, calls);
+    assert_int_equal(memory_count(REMOTE_OP_LOGIN), 1);
+    assert_int_equal(calls[1].rc, REMOTE_E_UNAVAILABLE);
+    remote_call_init(&call, memory_slot(1), REMOTE_OP_READ);
+    call.op.name = "slow";
+    assert_ok(remote_exchange_one(&call, &err), err);
+    assert_int_equal(memory_count(REMOTE_OP_LOGIN), 2);
+    remote_call_clear(&call);
+}
+
+static void test_until_when_enough_from_the_first_then_no_request_is_made(void **state)
+{
+    struct remote_call call, *pointer = &call;
+    int64_t enough_ms = 0;
+
+    (void)state;
+    open_pair();
+    remote_call_init(&call, memory_slot(0), REMOTE_OP_READ);
+    call.op.name = "k";
+    remote_exchange_until(&pointer, 1, 1, NULL, NULL, &enough_ms);
+    assert_int_equal(call.rc, REMOTE_E_UNAVAILABLE);
+    assert_int_equal(memory.requests, 0);
+    remote_call_clear(&call);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, memory_setup, memory_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_steps_are_taken_until_the_backend_has_enough),
+        TEST(test_steps_share_one_deadline),
+        TEST(test_steps_without_an_end_are_a_protocol_error),
+        TEST(test_another_origin_is_asked_without_failover),
         TEST(test_deadline_when_nothing_answers_is_kept_over_all_retries),
+        TEST(test_deadline_of_a_call_of_its_own_is_what_its_failure_names),
         TEST(test_deadline_when_every_attempt_fails_is_never_passed),
         TEST(test_backoff_of_retries_is_full_jitter_that_doubles),
         TEST(test_attempt_number_is_told_to_build),
@@ -543,6 +762,11 @@ int main(void)
         TEST(test_one_hung_call_among_many_fails_alone),
         TEST(test_no_calls_at_all_is_nothing_to_do),
         TEST(test_latency_and_results_are_handed_on),
+        TEST(test_until_when_enough_then_what_flies_is_cancelled),
+        TEST(test_until_when_cancelled_then_the_endpoint_is_not_blamed),
+        TEST(test_until_when_the_time_lies_ahead_then_others_have_it),
+        TEST(test_until_when_a_login_is_cancelled_then_another_caller_leads),
+        TEST(test_until_when_enough_from_the_first_then_no_request_is_made),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,69 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "temp_dir.h"
 
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "file.h"
 #include "log.h"
 
-static char directory[PATH_MAX]; /* absolute; holds every file of the running test */
 static char log_path[PATH_MAX + 8];
 
-static const char *path_of(const char *name)
+static int start(void **state)
 {
-    static char paths[4][PATH_MAX + 64];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-
-    snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
-    return path;
-}
-
-static const char *make_file(const char *name, const char *text, mode_t mode)
-{
-    const char *path = path_of(name);
-    FILE *file = fopen(path, "w");
-
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(path, mode), 0);
-    return path;
-}
-
-static int make_directory(void **state)
-{
-    char cwd[PATH_MAX - 64];
-
-    (void)state;
-    if (!getcwd(cwd, sizeof(cwd)))
+    if (temp_dir_make(state) != 0)
         return -1;
-    snprintf(directory, sizeof(directory), "%s/file-XXXXXX", cwd);
-    if (!mkdtemp(directory))
-        return -1;
-    snprintf(log_path, sizeof(log_path), "%s.log", directory);
+    snprintf(log_path, sizeof(log_path), "%s.log", temp_dir);
     return remote_log_setup(log_path, "warning", NULL) == REMOTE_OK ? 0 : -1;
 }
 
-static int remove_directory(void **state)
+static int stop(void **state)
 {
-    char command[PATH_MAX + 16];
-
-    (void)state;
     unlink(log_path);
-    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-    return system(command);
+    return temp_dir_remove(state);
 }
 
 static int empty_log(void **state)
@@ -159,7 +116,7 @@ static void test_read_of_what_is_no_file_says_what_it_is(void **state)
     alarm(10); /* it must not wait for the FIFO's writer */
     assert_refused(fifo, REMOTE_FILE_PUBLIC, "is not a regular file");
     alarm(0);
-    assert_refused(directory, REMOTE_FILE_PUBLIC, "is a directory; name a file");
+    assert_refused(temp_dir, REMOTE_FILE_PUBLIC, "is a directory; name a file");
     assert_refused("/dev/null", REMOTE_FILE_PUBLIC, "is not a regular file");
     assert_refused(path_of("absent"), REMOTE_FILE_PUBLIC,
                    "No such file or directory; correct the path or make the file");
@@ -401,5 +358,5 @@ int main(void)
 
     unsetenv("HSMBRIDGE_LOG");
     umask(022);
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+    return cmocka_run_group_tests(tests, start, stop);
 }

@@ -191,6 +191,93 @@ static void test_cond_wait_when_inside_then_a_fork_does_not_wait_for_it(void **s
     remote_cond_destroy(&waiter.cond);
 }
 
+/* ---- in another module's code ---- */
+
+struct traveller {
+    pthread_t thread;
+    atomic_bool gone;
+    int moment_ms;
+};
+
+static void *travel(void *arg)
+{
+    struct traveller *traveller = arg;
+    unsigned depth;
+
+    remote_gate_enter();
+    depth = remote_gate_go_abroad();
+    atomic_store(&traveller->gone, true);
+    usleep((useconds_t)traveller->moment_ms * 1000);
+    remote_gate_come_home(depth);
+    remote_gate_leave();
+    return NULL;
+}
+
+/* Forks while a thread is abroad for so long; returns how long the fork took. */
+static int64_t fork_meanwhile(int moment_ms, bool *ret_cut_off)
+{
+    struct traveller traveller = { .moment_ms = moment_ms };
+    int64_t begin, took;
+    int status = 0;
+    pid_t pid;
+
+    assert_int_equal(pthread_create(&traveller.thread, NULL, travel, &traveller), 0);
+    while (!atomic_load(&traveller.gone))
+        usleep(1000);
+    begin = remote_now_ms();
+    pid = fork();
+    if (pid == 0) {
+        int status_of_use = child_uses_gate();
+
+        _exit(status_of_use != 0 ? 2 : remote_gate_cut_off());
+    }
+    took = remote_now_ms() - begin;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+    assert_false(remote_gate_cut_off()); /* in the parent all goes on */
+    assert_int_equal(pthread_join(traveller.thread, NULL), 0);
+    *ret_cut_off = WEXITSTATUS(status) == 1;
+    return took;
+}
+
+static void test_fork_when_a_thread_is_abroad_then_waits_for_its_return(void **state)
+{
+    bool cut_off = true;
+
+    (void)state;
+    assert_true(fork_meanwhile(300, &cut_off) >= 200);
+    assert_false(cut_off);
+}
+
+static void test_fork_when_a_thread_hangs_abroad_then_child_is_made_and_cut_off(void **state)
+{
+    bool cut_off = false;
+
+    (void)state;
+    alarm(30);
+    assert_true(fork_meanwhile(6000, &cut_off) < 5000);
+    assert_true(cut_off);
+    alarm(0);
+}
+
+static void test_fork_when_made_abroad_itself_then_does_not_wait(void **state)
+{
+    unsigned depth;
+    int64_t begin = remote_now_ms();
+    pid_t pid;
+
+    (void)state;
+    remote_gate_enter();
+    depth = remote_gate_go_abroad();
+    pid = fork();
+    if (pid == 0)
+        _exit(remote_gate_cut_off());
+    assert_true(remote_now_ms() - begin < 900);
+    check_child(pid);
+    remote_gate_come_home(depth);
+    remote_gate_leave();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +285,9 @@ int main(void)
         cmocka_unit_test(test_fork_when_a_thread_has_stepped_out_then_does_not_wait_for_it),
         cmocka_unit_test(test_fork_when_made_from_inside_then_both_are_inside_still),
         cmocka_unit_test(test_cond_wait_when_inside_then_a_fork_does_not_wait_for_it),
+        cmocka_unit_test(test_fork_when_a_thread_is_abroad_then_waits_for_its_return),
+        cmocka_unit_test(test_fork_when_a_thread_hangs_abroad_then_child_is_made_and_cut_off),
+        cmocka_unit_test(test_fork_when_made_abroad_itself_then_does_not_wait),
     };
 
     return cmocka_run_group_tests(tests, enroll, NULL);

@@ -29,6 +29,31 @@ static struct remote_key *open_key(enum remote_key_type type, unsigned bits)
 
 /* ---- check ---- */
 
+static void test_check_outside_its_dates_lets_open_but_not_sign_or_seal(void **state)
+{
+    struct remote_key *key = open_key(REMOTE_KEY_RSA, 2048);
+    struct remote_params params = { .alg = REMOTE_ALG_RSA_PKCS1, .hash = REMOTE_HASH_SHA256 };
+    struct remote_error err = { 0 };
+
+    (void)state;
+    key->not_after = 1600000000;
+    assert_false(remote_key_usable(key));
+    assert_int_equal(remote_key_check(key, &params, REMOTE_USE_SIGN, &err), REMOTE_E_FORBIDDEN_USE);
+    assert_says(err.text, "version 1 of key 'k' expired on 2020-09-13 12:26:40Z");
+    assert_int_equal(remote_key_check(key, &params, REMOTE_USE_VERIFY, &err), REMOTE_OK);
+    assert_int_equal(remote_key_check(key, &pkcs1_enc, REMOTE_USE_DECRYPT, &err), REMOTE_OK);
+    assert_int_equal(remote_key_check(key, &pkcs1_enc, REMOTE_USE_ENCRYPT, &err),
+                     REMOTE_E_FORBIDDEN_USE);
+    key->not_after = 0;
+    key->not_before = 4000000000;
+    assert_int_equal(remote_key_check(key, &params, REMOTE_USE_SIGN, &err), REMOTE_E_FORBIDDEN_USE);
+    assert_says(err.text, "may not be used before 2096-10-02");
+    key->not_before = 1;
+    assert_true(remote_key_usable(key));
+    assert_int_equal(remote_key_check(key, &params, REMOTE_USE_SIGN, &err), REMOTE_OK);
+    remote_key_unref(key);
+}
+
 static void test_check_names_the_key_and_what_is_wrong(void **state)
 {
     static const struct {
@@ -440,6 +465,26 @@ static void test_decryption_shares_one_deadline_among_the_versions(void **state)
     remote_key_unref(key);
 }
 
+static void test_caller_that_is_in_a_hurry_has_a_deadline_of_its_own(void **state)
+{
+    struct remote_key *key = open_key(REMOTE_KEY_AES, 256);
+    struct remote_params hurried = gcm;
+    struct remote_buf sealed = { 0 };
+    struct remote_error err = { 0 };
+    int64_t start = remote_now_ms();
+
+    (void)state;
+    hurried.deadline_ms = start + 500;
+    memory_rule((struct memory_rule){ .kinds = MEMORY_KIND(ENCRYPT), .fate = MEMORY_HANG });
+    assert_int_equal(remote_key_encrypt(key, &hurried, input(8), &sealed, &err), REMOTE_E_TIMEOUT);
+    assert_true(remote_now_ms() - start <= 600);
+    hurried.deadline_ms = remote_now_ms() + 60000; /* more patience than the slot's is no matter */
+    start = remote_now_ms();
+    assert_int_not_equal(remote_key_encrypt(key, &hurried, input(8), &sealed, &err), REMOTE_OK);
+    assert_true(remote_now_ms() - start <= 3100);
+    remote_key_unref(key);
+}
+
 static void test_rsa_ciphertext_of_a_wrong_length_is_refused_here(void **state)
 {
     struct remote_key *key = open_key(REMOTE_KEY_RSA, 2048);
@@ -475,6 +520,7 @@ static void test_key_outlives_the_cache_it_came_from(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_check_outside_its_dates_lets_open_but_not_sign_or_seal),
         TEST(test_check_names_the_key_and_what_is_wrong),
         TEST(test_check_of_a_disabled_version_forbids_use_but_not_verification),
         TEST(test_check_asks_the_backend_for_algorithm_and_parameters),
@@ -496,6 +542,7 @@ int main(void)
         TEST(test_decryption_of_sealed_bytes_that_name_their_version_does_not_fall_back),
         TEST(test_decryption_that_fails_otherwise_does_not_fall_back),
         TEST(test_decryption_shares_one_deadline_among_the_versions),
+        TEST(test_caller_that_is_in_a_hurry_has_a_deadline_of_its_own),
         TEST(test_rsa_ciphertext_of_a_wrong_length_is_refused_here),
         TEST(test_key_outlives_the_cache_it_came_from),
     };

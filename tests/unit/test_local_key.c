@@ -8,6 +8,7 @@
 #include <openssl/sha.h>
 
 #include "der.h"
+#include "encode.h"
 
 #define BYTES(text) remote_slice(text, sizeof(text) - 1)
 
@@ -33,6 +34,8 @@ static void test_spki_of_each_kind_sets_type_bits_curve_and_id(void **state)
         { "P-256", REMOTE_KEY_EC, 256, NID_X9_62_prime256v1 },
         { "P-384", REMOTE_KEY_EC, 384, NID_secp384r1 },
         { "P-521", REMOTE_KEY_EC, 521, NID_secp521r1 },
+        { "P-224", REMOTE_KEY_EC, 224, NID_secp224r1 },
+        { "secp256k1", REMOTE_KEY_EC, 256, NID_secp256k1 },
         { "ED25519", REMOTE_KEY_ED25519, 256, NID_undef },
     };
 
@@ -87,6 +90,27 @@ static void test_pem_gives_the_same_key_and_is_written_again(void **state)
     pair_clear(&pair);
 }
 
+static void test_pem_of_pkcs1_gives_the_same_key(void **state)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf pem = { 0 };
+    struct remote_key key = { 0 };
+    unsigned char *der = NULL;
+    struct pair pair;
+    int len;
+
+    (void)state;
+    pair_init(&pair, make_rsa(2048));
+    len = i2d_PublicKey(pair.pkey, &der);
+    assert_true(len > 0);
+    remote_pem_append(&pem, "RSA PUBLIC KEY", remote_slice(der, (size_t)len));
+    assert_int_equal(remote_local_set_pem(&key, remote_buf_slice(&pem), NULL), REMOTE_OK);
+    assert_true(remote_slice_equal(remote_buf_slice(&key.spki), remote_buf_slice(&pair.key.spki)));
+    assert_memory_equal(key.id, pair.key.id, 20);
+    OPENSSL_free(der);
+    key_clear(&key);
+    pair_clear(&pair);
+}
+
 static const char *refused(enum remote_rc rc, const struct remote_key *key,
                            const struct remote_error *err)
 {
@@ -126,7 +150,7 @@ static void test_key_of_another_kind_or_size_is_refused_with_what_is_served(void
 {
     (void)state;
     check_refused_key(make_rsa(1024), "an RSA key of 1024 bits; 2048 to 8192 bits are served");
-    check_refused_key(make_ec("secp256k1"), "P-256, P-384 or P-521");
+    check_refused_key(make_ec("brainpoolP256r1"), "P-521 or secp256k1");
     check_refused_key(EVP_PKEY_Q_keygen(remote_libctx(), NULL, "X25519"),
                       "neither RSA nor EC nor Ed25519");
 }
@@ -189,9 +213,12 @@ static void test_pem_that_is_no_public_key_is_refused(void **state)
     assert_says(refused_pem(BYTES("")), "not a PEM public key");
     assert_says(refused_pem(BYTES("hello")), "not a PEM public key");
     assert_says(refused_pem(BYTES("-----BEGIN PUBLIC KEY-----\nAAAA\n")), "not a PEM public key");
+    assert_says(refused_pem(
+                    BYTES("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")),
+                "'CERTIFICATE' where 'PUBLIC KEY' should be");
     assert_says(refused_pem(BYTES("-----BEGIN RSA PUBLIC KEY-----\nMAA=\n"
                                   "-----END RSA PUBLIC KEY-----\n")),
-                "'RSA PUBLIC KEY' where 'PUBLIC KEY' should be");
+                "not well formed");
     assert_says(refused_pem(BYTES("-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n")),
                 "not a DER SubjectPublicKeyInfo");
     assert_says(refused_pem(remote_buf_slice(&huge)), "too long");
@@ -333,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_spki_of_each_kind_sets_type_bits_curve_and_id),
         cmocka_unit_test(test_id_is_the_sha1_of_the_bit_string),
         cmocka_unit_test(test_pem_gives_the_same_key_and_is_written_again),
+        cmocka_unit_test(test_pem_of_pkcs1_gives_the_same_key),
         cmocka_unit_test(test_key_of_another_kind_or_size_is_refused_with_what_is_served),
         cmocka_unit_test(test_damaged_spki_is_refused),
         cmocka_unit_test(test_rsa_numbers_that_cannot_be_are_refused),

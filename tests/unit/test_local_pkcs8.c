@@ -161,8 +161,8 @@ static void test_ec_params_when_known_then_name_curve_and_type(void **state)
                                                     14),
                                        &type, &nid, &bits));
     assert_int_equal(type, REMOTE_KEY_ED25519);
-    assert_false(remote_local_ec_params(remote_slice("\x06\x05\x2b\x81\x04\x00\x0a", 7), &type,
-                                        &nid, &bits)); /* secp256k1 */
+    assert_false(remote_local_ec_params(remote_slice("\x06\x05\x2b\x81\x04\x00\x01", 7), &type,
+                                        &nid, &bits)); /* sect163k1 */
     assert_false(remote_local_ec_params(remote_slice(NULL, 0), &type, &nid, &bits));
 }
 

@@ -160,6 +160,21 @@ static void test_log_with_default_stderr_writes_errors_and_warnings(void **state
     assert_matches(stderr_of(act_default_stderr), STAMP "error: e\n[^\n]* warning: w\n$");
 }
 
+static void act_json(void)
+{
+    remote_log_default("stderr");
+    remote_log_json();
+    remote_log(REMOTE_LOG_WARNING, "a \"word\" and C:\\path\n");
+}
+
+static void test_log_lines_are_json_objects_when_asked_for(void **state)
+{
+    (void)state;
+    assert_matches(stderr_of(act_json),
+                   "^\\{\"ts\":\"[0-9T:.-]+Z\",\"level\":\"warning\",\"pid\":[0-9]+,"
+                   "\"msg\":\"a \\\\\"word\\\\\" and C:\\\\\\\\path \"\\}\n$");
+}
+
 static void act_level_debug(void)
 {
     setup_or_say("stderr", "debug");
@@ -457,6 +472,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_log_when_nothing_was_set_up_is_silent),
         TEST(test_log_with_default_stderr_writes_errors_and_warnings),
+        TEST(test_log_lines_are_json_objects_when_asked_for),
         TEST(test_setup_again_changes_what_it_names),
         TEST(test_setup_overrides_the_default),
         TEST(test_environment_overrides_the_configuration),

@@ -376,8 +376,7 @@ static void test_abandoned_flight_lets_another_caller_lead(void **state)
     (void)state;
     assert_int_equal(remote_login_poll(slot, 0, &first, &grant, &err), REMOTE_LOGIN_LEAD);
     assert_int_equal(remote_login_poll(slot, 0, &second, &grant, &err), REMOTE_LOGIN_WAIT);
-    remote_login_abandon(slot, &first);
-    memset(&second, 0, sizeof(second));
+    remote_login_abandon(slot, &first); /* no failure for those who wait */
     assert_int_equal(remote_login_poll(slot, 0, &second, &grant, &err), REMOTE_LOGIN_LEAD);
     remote_login_abandon(slot, &second);
 }
@@ -445,6 +444,33 @@ static void test_token_is_proved_once_and_serves(void **state)
     assert_ok(read_key(slot, &err), err);
     assert_int_equal(memory_count(REMOTE_OP_PROVE), 1);
     assert_string_equal(memory.log[1].token, "static-1");
+    close_token(&file);
+}
+
+static void test_token_that_is_to_be_proved_is_asked_for_once(void **state)
+{
+    struct token_file file;
+    struct remote_slot *slot = open_token(&file, "static-1");
+    struct remote_error err;
+
+    (void)state;
+    assert_ok(remote_slot_prove(slot, &err), err); /* the login that it takes is the proof */
+    assert_int_equal(memory_count(REMOTE_OP_PROVE), 1);
+    assert_ok(remote_slot_prove(slot, &err), err); /* now it is asked anew */
+    assert_int_equal(memory_count(REMOTE_OP_PROVE), 2);
+    close_token(&file);
+}
+
+static void test_token_that_may_not_look_at_itself_is_asked_for_once(void **state)
+{
+    struct token_file file;
+    struct remote_slot *slot = open_token(&file, "static-1");
+    struct remote_error err;
+
+    (void)state;
+    memory_rule((struct memory_rule){ .kinds = MEMORY_KIND(PROVE), .status = 403 });
+    assert_ok(remote_slot_prove(slot, &err), err);
+    assert_int_equal(memory_count(REMOTE_OP_PROVE), 1);
     close_token(&file);
 }
 
@@ -520,6 +546,8 @@ int main(void)
         TEST(test_abandoned_flight_lets_another_caller_lead),
         TEST(test_flight_of_a_parent_is_not_waited_for_in_a_child),
         TEST(test_token_is_proved_once_and_serves),
+        TEST(test_token_that_is_to_be_proved_is_asked_for_once),
+        TEST(test_token_that_may_not_look_at_itself_is_asked_for_once),
         TEST(test_token_without_the_right_to_look_at_itself_serves),
         TEST(test_token_that_is_refused_in_mid_session_is_said_to_be_dead),
         TEST(test_token_in_a_newer_file_is_picked_up_when_the_old_is_refused),

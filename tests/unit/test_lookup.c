@@ -156,6 +156,36 @@ static void test_versions_all_shows_the_pinned_one_first_and_labels_the_others(v
     remote_key_list_clear(&keys);
 }
 
+static void test_name_of_several_types_shows_one_of_each(void **state)
+{
+    struct remote_key_list keys = { 0 };
+    struct remote_slot *slot = memory_open(SLOT);
+
+    (void)state;
+    memory_add_typed("k", 1, REMOTE_KEY_AES, 256);
+    memory_add_typed("k", 2, REMOTE_KEY_AES, 256);
+    memory_add_typed("k", 3, REMOTE_KEY_GENERIC, 256);
+    assert_int_equal(find(slot, "k", &keys), 2);
+    assert_int_equal(keys.keys[0]->version, 2);
+    assert_label(slot, keys.keys[0], "k");
+    assert_int_equal(keys.keys[1]->version, 3);
+    assert_label(slot, keys.keys[1], "k"); /* each is what the name means among its kind */
+    remote_key_list_clear(&keys);
+}
+
+static void test_name_of_several_types_when_one_is_hidden_shows_the_other(void **state)
+{
+    struct remote_key_list keys = { 0 };
+    struct remote_slot *slot = memory_open(SLOT "key_types = aes\n");
+
+    (void)state;
+    memory_add_typed("k", 1, REMOTE_KEY_AES, 256);
+    memory_add_typed("k", 2, REMOTE_KEY_GENERIC, 256);
+    assert_int_equal(find(slot, "k", &keys), 1);
+    assert_int_equal(keys.keys[0]->type, REMOTE_KEY_AES);
+    remote_key_list_clear(&keys);
+}
+
 static void test_label_outside_of_keys_is_hidden_without_a_request(void **state)
 {
     struct remote_key_list keys = { 0 };
@@ -682,6 +712,8 @@ int main(void)
         TEST(test_label_that_only_looks_like_a_version_is_a_name),
         TEST(test_label_pins_the_version_that_a_certificate_carries),
         TEST(test_versions_all_shows_the_pinned_one_first_and_labels_the_others),
+        TEST(test_name_of_several_types_shows_one_of_each),
+        TEST(test_name_of_several_types_when_one_is_hidden_shows_the_other),
         TEST(test_label_outside_of_keys_is_hidden_without_a_request),
         TEST(test_key_types_hide_the_others),
         TEST(test_unknown_label_is_believed_for_two_seconds),

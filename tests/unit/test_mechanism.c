@@ -298,6 +298,30 @@ static void test_associated_data_is_the_parameter_of_our_own_mechanism(void **st
     assert_says(refusal(CKM_HSMBRIDGE_DATA_KEY, "x", 1), "CK_HSMBRIDGE_DATA_KEY_PARAMS");
 }
 
+/* What remote_mechanism_find() rests on when it tries the last row first. */
+static void test_table_when_type_and_use_are_given_then_no_two_rows_fit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < remote_mechanism_count; i++)
+        for (size_t j = i + 1; j < remote_mechanism_count; j++)
+            assert_false(remote_mechanisms[i].ckm == remote_mechanisms[j].ckm &&
+                         remote_mechanisms[i].key == remote_mechanisms[j].key &&
+                         (remote_mechanisms[i].uses & remote_mechanisms[j].uses) != 0);
+}
+
+static void test_find_when_asked_in_any_order_then_every_row_is_found(void **state)
+{
+    (void)state;
+    for (size_t round = 0; round < 2; round++)
+        for (size_t i = remote_mechanism_count; i-- > 0;) {
+            const struct remote_mechanism *row = &remote_mechanisms[i];
+            enum remote_use use = (enum remote_use)(row->uses & -row->uses);
+
+            assert_ptr_equal(remote_mechanism_find(row->ckm, row->key, use), row);
+            assert_ptr_equal(remote_mechanism_find(row->ckm, row->key, use), row);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +341,8 @@ int main(void)
         cmocka_unit_test(test_iv_and_counter_are_read),
         cmocka_unit_test(test_mac_length_is_read),
         cmocka_unit_test(test_associated_data_is_the_parameter_of_our_own_mechanism),
+        cmocka_unit_test(test_table_when_type_and_use_are_given_then_no_two_rows_fit),
+        cmocka_unit_test(test_find_when_asked_in_any_order_then_every_row_is_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,7 +119,7 @@ static enum remote_rc open_tls(const char *ca, const char *cert, const char *key
              key ? path_of(key) : "", key ? "\n" : "");
     assert_ok(remote_config_parse("t.conf", remote_slice_str(text), &config, err), *err);
     assert_ok(remote_section_check(config.slots[0], tables, err), *err);
-    return remote_tls_open(&tls, config.slots[0], err);
+    return remote_tls_open(&tls, config.slots[0], NULL, err);
 }
 
 static void must_open(const char *ca, const char *cert, const char *key)
