@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "module.h"
+#include "released.h"
 
 #ifndef CKA_NAME_HASH_ALGORITHM /* PKCS#11 2.40; missing in NSS's header */
 #define CKA_NAME_HASH_ALGORITHM 0x0000008CUL
@@ -84,6 +85,21 @@ PRODUCE(sensitive)
     return CKR_ATTRIBUTE_SENSITIVE;
 }
 
+/* What the service gives out is neither sensitive nor bound to stay; arg: for all other keys. */
+PRODUCE(guarded)
+{
+    (void)err;
+    return append_bool(ret, object->key->released ? row->arg == 0 : row->arg != 0);
+}
+
+/* The one attribute that may cost a request. */
+PRODUCE(value)
+{
+    (void)row;
+    return object->key->released ? pkcs11_released_value(object, ret, err)
+                                 : CKR_ATTRIBUTE_SENSITIVE;
+}
+
 PRODUCE(boolean)
 {
     UNUSED(object, err);
@@ -108,12 +124,12 @@ PRODUCE(is_private)
     return append_bool(ret, pkcs11_object_private(object));
 }
 
-/* With it go all versions of the key, which is what the newest stands for. */
-PRODUCE(destroyable)
+/* What is done to all versions of the key, for which the newest stands; arg: enum remote_allow */
+PRODUCE(changeable)
 {
-    UNUSED(row, err);
-    return append_bool(ret, object->key->latest &&
-                                remote_slot_allows(object->slot->remote, REMOTE_ALLOW_DESTROY));
+    (void)err;
+    return append_bool(ret, object->key->latest && remote_slot_allows(object->slot->remote,
+                                                                      (enum remote_allow)row->arg));
 }
 
 /* What the service allows with the key, as far as there are mechanisms for it. */
@@ -164,7 +180,11 @@ PRODUCE(unique_id)
     (void)row;
     if (object->cert)
         return cert_unique_id(object->cert, ret, err);
-    remote_buf_printf(ret, "%c:%s@v%u", letter, object->key->name, object->key->version);
+    remote_buf_printf(ret, "%c:%s@", letter, object->key->name);
+    if (object->key->version_id)
+        remote_buf_append_str(ret, object->key->version_id);
+    else
+        remote_buf_printf(ret, "v%u", object->key->version);
     return ret->failed ? CKR_HOST_MEMORY : CKR_OK;
 }
 
@@ -251,17 +271,32 @@ PRODUCE(cert_category)
                                               : CK_CERTIFICATE_CATEGORY_TOKEN_USER);
 }
 
-/* CK_DATE, "YYYYMMDD"; arg: offset of the time in struct remote_cert */
-PRODUCE(cert_date)
+/* CK_DATE, "YYYYMMDD" */
+static CK_RV append_date(struct remote_buf *ret, int64_t seconds)
 {
-    time_t when = (time_t) * (const int64_t *)((const char *)object->cert + row->arg);
+    time_t when = (time_t)seconds;
     struct tm tm;
     char date[sizeof(CK_DATE) + 1];
 
-    (void)err;
     if (!gmtime_r(&when, &tm) || strftime(date, sizeof(date), "%Y%m%d", &tm) != sizeof(CK_DATE))
         return CKR_OK; /* beyond what CK_DATE can say: empty */
     return append(ret, date, sizeof(CK_DATE));
+}
+
+/* arg: offset of the time in struct remote_cert */
+PRODUCE(cert_date)
+{
+    (void)err;
+    return append_date(ret, *(const int64_t *)((const char *)object->cert + row->arg));
+}
+
+/* arg: offset of the time in struct remote_key; without one the date is empty */
+PRODUCE(key_date)
+{
+    int64_t when = *(const int64_t *)((const char *)object->key + row->arg);
+
+    (void)err;
+    return when != 0 ? append_date(ret, when) : CKR_OK;
 }
 
 /* Where a parameter chooses the hash, one hash that works is enough. */
@@ -296,6 +331,9 @@ static bool mechanism_allowed(const struct pkcs11_object *object,
     };
     unsigned uses = row->uses & uses_of[object->class] & object->key->uses;
 
+    if (object->key->released)
+        return row->key == object->key->type && uses != 0 &&
+               remote_slot_can_here(object->slot->remote, row);
     if (row->key != object->key->type || !(row->served & REMOTE_SERVED_THERE) ||
         !remote_slot_can(object->slot->remote, row))
         return false;
@@ -342,17 +380,19 @@ static const struct row rows[] = {
     { CKA_CLASS,                   ALL,              0,     class, 0 },
     { CKA_TOKEN,                   ALL,              0,     boolean, CK_TRUE },
     { CKA_PRIVATE,                 ALL,              0,     is_private, 0 },
-    { CKA_MODIFIABLE,              ALL,              0,     boolean, CK_FALSE },
+    { CKA_MODIFIABLE,              HIDDEN,           0,     changeable, REMOTE_ALLOW_LABEL },
+    { CKA_MODIFIABLE,              PUBLIC | CERT,    0,     boolean, CK_FALSE },
     { CKA_LABEL,                   ALL,              0,     label, 0 },
-    { CKA_COPYABLE,                ALL,              0,     boolean, CK_FALSE },
-    { CKA_DESTROYABLE,             HIDDEN,           0,     destroyable, 0 },
+    { CKA_COPYABLE,                HIDDEN | CERT,    0,     boolean, CK_FALSE },
+    { CKA_COPYABLE,                PUBLIC,           0,     boolean, CK_TRUE }, /* into the session */
+    { CKA_DESTROYABLE,             HIDDEN,           0,     changeable, REMOTE_ALLOW_DESTROY },
     { CKA_DESTROYABLE,             PUBLIC | CERT,    0,     boolean, CK_FALSE }, /* a public key goes with its private one */
     { CKA_UNIQUE_ID,               ALL,              0,     unique_id, 0 },
     { CKA_ID,                      ALL,              0,     id, 0 },
     /* keys */
     { CKA_KEY_TYPE,                KEY,              0,     key_type, 0 },
-    { CKA_START_DATE,              KEY,              0,     empty, 0 },
-    { CKA_END_DATE,                KEY,              0,     empty, 0 },
+    { CKA_START_DATE,              KEY,              0,     key_date, offsetof(struct remote_key, not_before) },
+    { CKA_END_DATE,                KEY,              0,     key_date, offsetof(struct remote_key, not_after) },
     { CKA_DERIVE,                  KEY,              0,     boolean, CK_FALSE },
     { CKA_LOCAL,                   KEY,              0,     boolean, CK_FALSE },
     { CKA_KEY_GEN_MECHANISM,       KEY,              0,     number, CK_UNAVAILABLE_INFORMATION },
@@ -365,12 +405,12 @@ static const struct row rows[] = {
     { CKA_WRAP,                    PUBLIC | SECRET,  0,     use, REMOTE_USE_WRAP },
     { CKA_TRUSTED,                 PUBLIC | SECRET,  0,     boolean, CK_FALSE },
     { CKA_WRAP_TEMPLATE,           PUBLIC | SECRET,  0,     empty, 0 },
-    { CKA_SENSITIVE,               HIDDEN,           0,     boolean, CK_TRUE },
+    { CKA_SENSITIVE,               HIDDEN,           0,     guarded, CK_TRUE },
     { CKA_DECRYPT,                 HIDDEN,           0,     use, REMOTE_USE_DECRYPT },
     { CKA_SIGN,                    HIDDEN,           0,     use, REMOTE_USE_SIGN },
     { CKA_SIGN_RECOVER,            PRIVATE,          0,     boolean, CK_FALSE },
     { CKA_UNWRAP,                  HIDDEN,           0,     use, REMOTE_USE_UNWRAP },
-    { CKA_EXTRACTABLE,             HIDDEN,           0,     boolean, CK_FALSE },
+    { CKA_EXTRACTABLE,             HIDDEN,           0,     guarded, CK_FALSE },
     { CKA_ALWAYS_SENSITIVE,        HIDDEN,           0,     boolean, CK_FALSE },
     { CKA_NEVER_EXTRACTABLE,       HIDDEN,           0,     boolean, CK_FALSE },
     { CKA_WRAP_WITH_TRUSTED,       HIDDEN,           0,     boolean, CK_FALSE },
@@ -378,7 +418,7 @@ static const struct row rows[] = {
     { CKA_DERIVE_TEMPLATE,         HIDDEN,           0,     empty, 0 },
     { CKA_ALWAYS_AUTHENTICATE,     HIDDEN,           0,     boolean, CK_FALSE },
     { CKA_CHECK_VALUE,             SECRET | CERT,    0,     empty, 0 },
-    { CKA_VALUE,                   SECRET,           0,     sensitive, 0 },
+    { CKA_VALUE,                   SECRET,           0,     value, 0 },
     { CKA_VALUE_LEN,               SECRET,           0,     bytes, 0 },
     /* RSA; Java and pkcs11-tool ask private keys for the public numbers too */
     { CKA_MODULUS,                 PAIR,             RSA,   public_part, offsetof(struct remote_public, modulus) },
@@ -449,6 +489,8 @@ bool pkcs11_attribute_matches(const struct pkcs11_object *object, const CK_ATTRI
 {
     CLEANUP(remote_buf_clear) struct remote_buf value = { 0 };
 
+    if (wanted->type == CKA_VALUE && !object->secret && object->key && object->key->released)
+        return false; /* no search fetches keys */
     if (pkcs11_attribute_value(object, wanted->type, &value, NULL) != CKR_OK)
         return false;
     return remote_slice_equal(remote_buf_slice(&value),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attributes of objects: a table of rows, made on demand, never over the network. */
+/* Attributes of objects: a table of rows, made on demand. None needs the network but CKA_VALUE of a
+ * key that its service gives out. */
 #ifndef PKCS11_ATTRIBUTE_H
 #define PKCS11_ATTRIBUTE_H
 

@@ -5,6 +5,7 @@
  */
 #include "attribute.h"
 #include "module.h"
+#include "pair.h"
 #include "token_key.h"
 
 /* ---- C_CreateObject ---- */
@@ -47,8 +48,10 @@ static CK_RV create_object(struct pkcs11_call *call, const struct pkcs11_templat
     PKCS11_TRY(pkcs11_template_begin(template, &class, &token));
     if (token)
         return pkcs11_token_key_create(call, template, class, ret);
+    if (class == CKO_PUBLIC_KEY || class == CKO_PRIVATE_KEY)
+        return pkcs11_pair_create(call, template, class, ret);
     if (class != CKO_SECRET_KEY)
-        return CKR_ATTRIBUTE_VALUE_INVALID; /* session objects are secret keys only */
+        return CKR_ATTRIBUTE_VALUE_INVALID; /* session objects are keys only */
     return create_session_key(call, template, ret);
 }
 
@@ -66,13 +69,16 @@ CK_RV C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR attributes, CK_
 static CK_RV copy_to_token(struct pkcs11_call *call, const struct pkcs11_object *object,
                            const struct pkcs11_template *template, CK_OBJECT_HANDLE *ret)
 {
-    struct remote_slice value = remote_secret_key_value(object->secret->key);
-    struct pkcs11_token_key wish = { .spec = { .type = object->secret->key->type,
-                                               .bits = (unsigned)value.len * 8 } };
+    struct pkcs11_token_key wish = { .spec = { .type = pkcs11_object_key_type(object) } };
+    struct remote_slice value;
 
-    if (!pkcs11_secret_flag(object->secret, CKA_EXTRACTABLE))
+    if (!pkcs11_secret_flag(object->secret, CKA_EXTRACTABLE)) /* public keys never are */
         return CKR_ACTION_PROHIBITED; /* else a service that exports keys would give it away */
-    PKCS11_TRY(pkcs11_token_key_read(template, CKO_SECRET_KEY, wish.spec.type, wish.name));
+    value = pkcs11_secret_material(object->secret);
+    wish.spec.bits = (unsigned)value.len * 8;
+    if (object->class == CKO_PRIVATE_KEY && !remote_local_pkcs8_spec(value, &wish.spec))
+        return CKR_FUNCTION_FAILED; /* cannot be: it was made here */
+    PKCS11_TRY(pkcs11_token_key_read(template, object->class, wish.spec.type, wish.name));
     if (wish.name[0] == '\0')
         return CKR_TEMPLATE_INCOMPLETE;
     PKCS11_TRY(pkcs11_token_key_allowed(call, REMOTE_ALLOW_IMPORT));
@@ -89,7 +95,20 @@ static CK_RV copy_session_key(struct pkcs11_call *call, const struct pkcs11_obje
     return pkcs11_secret_store(call, &secret, ret);
 }
 
-/* Of token objects none is CKA_COPYABLE (pkcs11-provider tries, and goes on without). */
+/*
+ * Of token objects only public keys are CKA_COPYABLE, into the session (pkcs11-provider tries
+ * others, and goes on without).
+ */
+static CK_RV copy_token_object(struct pkcs11_call *call, const struct pkcs11_object *object,
+                               const struct pkcs11_template *template, CK_OBJECT_HANDLE *ret)
+{
+    bool token = true;
+
+    PKCS11_TRY(pkcs11_template_bool(template, CKA_TOKEN, &token));
+    return token || object->class != CKO_PUBLIC_KEY ? CKR_ACTION_PROHIBITED
+                                                    : pkcs11_pair_copy(call, object, template, ret);
+}
+
 static CK_RV copy_object(struct pkcs11_call *call, CK_OBJECT_HANDLE handle,
                          const struct pkcs11_template *template, CK_OBJECT_HANDLE *ret)
 {
@@ -100,7 +119,9 @@ static CK_RV copy_object(struct pkcs11_call *call, CK_OBJECT_HANDLE handle,
         return CKR_ARGUMENTS_BAD;
     PKCS11_TRY(pkcs11_template_check(template));
     PKCS11_TRY(pkcs11_object_get(call, call->session->slot, handle, &object));
-    if (!object.secret || !pkcs11_secret_flag(object.secret, CKA_COPYABLE))
+    if (!object.secret)
+        return copy_token_object(call, &object, template, ret);
+    if (!pkcs11_secret_flag(object.secret, CKA_COPYABLE))
         return CKR_ACTION_PROHIBITED;
     PKCS11_TRY(pkcs11_template_bool(template, CKA_TOKEN, &token));
     return token ? copy_to_token(call, &object, template, ret)
@@ -144,7 +165,9 @@ static CK_RV set_attribute_value(struct pkcs11_call *call, CK_OBJECT_HANDLE hand
 
     PKCS11_TRY(pkcs11_template_check(template));
     PKCS11_TRY(pkcs11_object_get(call, call->session->slot, handle, &object));
-    if (!object.secret || !pkcs11_secret_flag(object.secret, CKA_MODIFIABLE))
+    if (!object.secret)
+        return pkcs11_token_key_rename(call, &object, template);
+    if (!pkcs11_secret_flag(object.secret, CKA_MODIFIABLE))
         return CKR_ACTION_PROHIBITED;
     PKCS11_TRY(
         pkcs11_secret_read(call->session->slot, template, PKCS11_SETTING, object.secret, &changed));

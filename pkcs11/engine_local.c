@@ -9,21 +9,10 @@ static struct remote_secret_key *key_of(const struct pkcs11_operation *operation
 
 /* ---- ciphers ---- */
 
-static const enum remote_cipher ciphers[REMOTE_ALG_COUNT] = {
-    [REMOTE_ALG_AES_ECB] = REMOTE_CIPHER_AES_ECB,
-    [REMOTE_ALG_AES_CBC] = REMOTE_CIPHER_AES_CBC,
-    [REMOTE_ALG_AES_CBC_PAD] = REMOTE_CIPHER_AES_CBC_PAD,
-    [REMOTE_ALG_AES_CTR] = REMOTE_CIPHER_AES_CTR,
-    [REMOTE_ALG_AES_GCM] = REMOTE_CIPHER_AES_GCM,
-    [REMOTE_ALG_CHACHA20_POLY1305] = REMOTE_CIPHER_CHACHA20_POLY1305,
-    [REMOTE_ALG_AES_KEY_WRAP] = REMOTE_CIPHER_AES_KEY_WRAP,
-    [REMOTE_ALG_AES_KEY_WRAP_KWP] = REMOTE_CIPHER_AES_KEY_WRAP_KWP,
-};
-
 static CK_RV cipher_begin(struct pkcs11_call *call, struct pkcs11_operation *operation)
 {
     const struct remote_params *params = &operation->params;
-    const struct remote_cipher_params exact = { .cipher = ciphers[params->alg],
+    const struct remote_cipher_params exact = { .cipher = remote_cipher_of[params->alg],
                                                 .iv = params->iv,
                                                 .counter_bits = params->counter_bits,
                                                 .aad = params->aad,

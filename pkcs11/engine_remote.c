@@ -32,53 +32,11 @@ static CK_RV check_gcm(struct pkcs11_call *call, const struct pkcs11_operation *
 
 static CK_RV begin(struct pkcs11_call *call, struct pkcs11_operation *operation)
 {
-    const struct remote_key *key = operation->object.key;
-    enum remote_rc rc = REMOTE_OK;
-
     pkcs11_operation_reset(operation);
     PKCS11_TRY(check_gcm(call, operation));
-    if (operation->hash_here)
-        rc = remote_digest_init(&operation->digest, operation->params.hash, &call->err);
-    operation->digesting = operation->hash_here && rc == REMOTE_OK;
-    operation->input_max =
-        remote_key_input_max(key, &operation->params, pkcs11_operation_use(operation));
-    return pkcs11_rv(NULL, rc, PKCS11_DOING_OTHER);
-}
-
-static CK_RV collect(struct pkcs11_call *call, struct pkcs11_operation *operation,
-                     struct remote_slice data)
-{
-    enum remote_rc rc;
-
-    if (data.len > operation->input_max - operation->input.len) {
-        rc = REMOTE_FAIL(&call->err, REMOTE_E_LENGTH,
-                         "key '%s' takes at most %zu bytes in one operation",
-                         operation->object.key->name, operation->input_max);
-        return pkcs11_operation_result(call, operation, rc);
-    }
-    remote_buf_append(&operation->input, data.data, data.len);
-    return operation->input.failed ? CKR_HOST_MEMORY : CKR_OK;
-}
-
-static CK_RV update(struct pkcs11_call *call, struct pkcs11_operation *operation,
-                    struct remote_slice data)
-{
-    if (!operation->hash_here)
-        return collect(call, operation, data);
-    return pkcs11_rv(NULL, remote_digest_update(&operation->digest, data, &call->err),
-                     PKCS11_DOING_OTHER);
-}
-
-static enum remote_rc end_digest(struct pkcs11_operation *operation, struct remote_error *err)
-{
-    enum remote_rc rc;
-
-    if (!operation->digesting)
-        return REMOTE_OK;
-    rc = remote_digest_final(&operation->digest, &operation->input, err);
-    remote_digest_clear(&operation->digest);
-    operation->digesting = false;
-    return rc;
+    return pkcs11_input_begin(call, operation,
+                              remote_key_input_max(operation->object.key, &operation->params,
+                                                   pkcs11_operation_use(operation)));
 }
 
 /* PKCS#11 keeps the IV apart, the core's REMOTE_ALG_AES_GCM puts it first. */
@@ -109,7 +67,7 @@ static enum remote_rc request(struct pkcs11_operation *operation, struct remote_
 
 static CK_RV finish(struct pkcs11_call *call, struct pkcs11_operation *operation)
 {
-    enum remote_rc rc = end_digest(operation, &call->err);
+    enum remote_rc rc = pkcs11_input_end(operation, &call->err);
 
     if (rc == REMOTE_OK)
         rc = request(operation, &call->err);
@@ -119,7 +77,7 @@ static CK_RV finish(struct pkcs11_call *call, struct pkcs11_operation *operation
 static CK_RV verify(struct pkcs11_call *call, struct pkcs11_operation *operation,
                     struct remote_slice sig)
 {
-    enum remote_rc rc = end_digest(operation, &call->err);
+    enum remote_rc rc = pkcs11_input_end(operation, &call->err);
 
     if (rc == REMOTE_OK)
         rc = remote_key_verify(operation->object.key, &operation->params,
@@ -144,5 +102,5 @@ static size_t size(const struct pkcs11_operation *operation, size_t len, bool fi
 }
 
 const struct pkcs11_engine pkcs11_engine_remote = {
-    .begin = begin, .update = update, .finish = finish, .verify = verify, .size = size
+    .begin = begin, .update = pkcs11_input_update, .finish = finish, .verify = verify, .size = size
 };

@@ -2,7 +2,8 @@
 /*
  * PKCS#11 3.0 section 5.7.7. C_FindObjectsInit does all the work: it asks the service for as
  * little as the template allows, then matches every attribute against every object found, and
- * keeps the handles. What nobody can have, and certificates, cost no request.
+ * keeps the handles. What nobody can have, and certificates of the slot's own files, cost no
+ * request.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +42,8 @@ static void query_narrow_class(struct query *query, const CK_ATTRIBUTE *class)
     CK_OBJECT_CLASS wanted = template_class(class);
 
     query->certs = wanted == CKO_CERTIFICATE;
-    query->session_keys = wanted == CKO_SECRET_KEY;
-    query->keys = wanted == CKO_PRIVATE_KEY || wanted == CKO_PUBLIC_KEY || query->session_keys;
+    query->keys = query->session_keys =
+        wanted == CKO_PRIVATE_KEY || wanted == CKO_PUBLIC_KEY || wanted == CKO_SECRET_KEY;
 }
 
 static void query_narrow(struct query *query)
@@ -222,6 +223,20 @@ static CK_RV add_certs(struct pkcs11_call *call, const struct query *query)
     return CKR_OK;
 }
 
+/* Certificates that the service keeps beside its keys come with looking for the keys. */
+static CK_RV meet_certs(struct pkcs11_call *call, const struct query *query)
+{
+    CLEANUP(remote_key_list_clear) struct remote_key_list keys = { 0 };
+    struct pkcs11_slot *slot = call->session->slot;
+    enum remote_rc rc = look_up(slot->remote, query, &keys, &call->err);
+
+    if (rc != REMOTE_OK)
+        return pkcs11_rv(slot->remote, rc, PKCS11_DOING_OTHER);
+    for (size_t i = 0; i < keys.count; i++)
+        pkcs11_object_learn(slot, keys.keys[i]);
+    return CKR_OK;
+}
+
 /* Without the PIN the service cannot be asked, not even for public halves: only certificates. */
 static bool may_ask(const struct pkcs11_slot *slot)
 {
@@ -294,6 +309,9 @@ static CK_RV find_init(struct pkcs11_call *call, const CK_ATTRIBUTE *attributes,
         return CKR_OPERATION_ACTIVE;
     if (query.keys && may_ask(call->session->slot))
         rv = add_keys(call, &query);
+    else if (query.certs && remote_slot_finds_certs(call->session->slot->remote) &&
+             may_ask(call->session->slot))
+        rv = meet_certs(call, &query);
     if (rv == CKR_OK && query.certs)
         rv = add_certs(call, &query);
     if (rv == CKR_OK && query.certs)

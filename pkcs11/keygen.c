@@ -3,8 +3,11 @@
  * PKCS#11 3.0 section 5.18: generation. Session keys come from libcrypto's DRBG, without a
  * request; keys of the service are made there and never leave it.
  */
+#include <string.h>
+
 #include "attribute.h"
 #include "module.h"
+#include "pair.h"
 #include "token_key.h"
 
 #include "hsmbridge.h"
@@ -98,6 +101,7 @@ static CK_RV generate_token_key(struct pkcs11_call *call, const struct remote_me
 struct data_key {
     CK_HSMBRIDGE_DATA_KEY_PARAMS *params;
     struct remote_key *key;
+    const char *name; /* in a service that keeps it; NULL: none given */
     CK_ULONG len;
 };
 
@@ -112,10 +116,11 @@ static CK_RV make_data_key(struct pkcs11_call *call, const struct data_key *wish
 
     if (!pkcs11_secret_core_type(pkcs11_secret_type(secret), &type))
         return CKR_TEMPLATE_INCOMPLETE;
-    rc = remote_key_data_key(wish->key, wish->len, &clear, sealed, &call->err);
+    rc = remote_key_data_key(wish->key, wish->name, wish->len, &clear, sealed, &call->err);
     if (rc != REMOTE_OK)
         return pkcs11_rv(slot, rc,
-                         rc == REMOTE_E_LENGTH ? PKCS11_DOING_OBJECT : PKCS11_DOING_OTHER);
+                         rc == REMOTE_E_LENGTH || rc == REMOTE_E_PARAM ? PKCS11_DOING_OBJECT
+                                                                       : PKCS11_DOING_OTHER);
     rc = remote_secret_key_new(type, remote_secret_slice(&clear), &key, &call->err);
     if (rc != REMOTE_OK)
         return pkcs11_rv(slot, rc, PKCS11_DOING_OBJECT);
@@ -141,12 +146,31 @@ static CK_RV generate_data_key(struct pkcs11_call *call, const struct data_key *
     return pkcs11_secret_store(call, &secret, ret);
 }
 
+/* Where the service keeps the data key, something new is made there, and the label is its name. */
+static CK_RV name_data_key(struct pkcs11_call *call, const struct pkcs11_template *template,
+                           char *name, struct data_key *wish)
+{
+    const CK_ATTRIBUTE *label = pkcs11_template_find(template, CKA_LABEL);
+
+    if (!remote_slot_keeps_data_keys(call->session->slot->remote))
+        return CKR_OK;
+    PKCS11_TRY(pkcs11_token_key_allowed(call, REMOTE_ALLOW_GENERATE));
+    if (!label || label->ulValueLen == 0)
+        return CKR_OK;
+    if (label->ulValueLen > REMOTE_KEY_NAME_MAX || memchr(label->pValue, '\0', label->ulValueLen))
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    memcpy(name, label->pValue, label->ulValueLen);
+    wish->name = name;
+    return CKR_OK;
+}
+
 static CK_RV open_data_key(struct pkcs11_call *call, const CK_MECHANISM *mechanism,
                            const struct pkcs11_template *template, CK_OBJECT_HANDLE *ret)
 {
     struct pkcs11_slot *slot = call->session->slot;
     CLEANUP(pkcs11_object_clear) struct pkcs11_object object = { 0 };
     struct data_key wish = { .params = mechanism->pParameter };
+    char name[REMOTE_KEY_NAME_MAX + 1] = "";
     const struct remote_mechanism *row;
 
     PKCS11_TRY(pkcs11_object_get_key(call, slot, wish.params->hKey, &object));
@@ -158,6 +182,7 @@ static CK_RV open_data_key(struct pkcs11_call *call, const CK_MECHANISM *mechani
     if (!remote_slot_can(slot->remote, row))
         return CKR_MECHANISM_INVALID;
     PKCS11_TRY(read_length(template, REMOTE_KEY_GENERIC, &wish.len));
+    PKCS11_TRY(name_data_key(call, template, name, &wish));
     wish.key = object.key;
     return generate_data_key(call, &wish, template, ret);
 }
@@ -222,15 +247,27 @@ static CK_RV read_curve(const struct pkcs11_template *public, struct remote_key_
     return CKR_OK;
 }
 
+/* Some services want to know what a pair is for. */
+static CK_RV read_uses(const struct pkcs11_template *private, struct remote_key_spec *spec)
+{
+    bool signs = false, decrypts = false, unwraps = false;
+
+    PKCS11_TRY(pkcs11_template_bool(private, CKA_SIGN, &signs));
+    PKCS11_TRY(pkcs11_template_bool(private, CKA_DECRYPT, &decrypts));
+    PKCS11_TRY(pkcs11_template_bool(private, CKA_UNWRAP, &unwraps));
+    spec->uses = (signs ? REMOTE_USE_SIGN : 0u) | (decrypts || unwraps ? REMOTE_USE_DECRYPT : 0u);
+    return CKR_OK;
+}
+
 static CK_RV check_token(const struct pkcs11_template *template, bool *ret)
 {
     *ret = false;
     return pkcs11_template_bool(template, CKA_TOKEN, ret);
 }
 
-/* Both halves or none; and a pair that lives in this process alone is not to be had. */
+/* Both halves are the service's or neither is. */
 static CK_RV check_tokens(struct pkcs11_call *call, const struct pkcs11_template *public,
-                          const struct pkcs11_template *private)
+                          const struct pkcs11_template *private, bool *ret_token)
 {
     bool ours[2];
 
@@ -238,11 +275,53 @@ static CK_RV check_tokens(struct pkcs11_call *call, const struct pkcs11_template
     PKCS11_TRY(pkcs11_template_check(private));
     PKCS11_TRY(check_token(public, &ours[0]));
     PKCS11_TRY(check_token(private, &ours[1]));
-    if (ours[1] && (ours[0] || !pkcs11_template_find(public, CKA_TOKEN)))
+    *ret_token = ours[1];
+    if (ours[0] == ours[1] || (ours[1] && !pkcs11_template_find(public, CKA_TOKEN)))
         return CKR_OK; /* the public half goes along */
     REMOTE_FAIL(&call->err, REMOTE_E_PARAM,
-                "key pairs are made in the service only: set CKA_TOKEN in both templates");
+                "a key pair is made in the service or in this process: set CKA_TOKEN alike in both "
+                "templates");
     return CKR_TEMPLATE_INCONSISTENT;
+}
+
+static CK_RV read_spec(const struct remote_mechanism *row, const struct pkcs11_template *public,
+                       struct remote_key_spec *spec)
+{
+    spec->type = row->key;
+    return row->key == REMOTE_KEY_RSA ? read_rsa(public, spec) : read_curve(public, spec);
+}
+
+static CK_RV generate_session_pair(struct pkcs11_call *call, const struct remote_mechanism *row,
+                                   const struct pkcs11_template *public,
+                                   const struct pkcs11_template *private,
+                                   CK_OBJECT_HANDLE *ret_public, CK_OBJECT_HANDLE *ret_private)
+{
+    struct remote_key_spec spec = { 0 };
+
+    PKCS11_TRY(read_spec(row, public, &spec));
+    return pkcs11_pair_generate(call, row, &spec, public, private, ret_public, ret_private);
+}
+
+static CK_RV generate_token_pair(struct pkcs11_call *call, const struct remote_mechanism *row,
+                                 const struct pkcs11_template *public,
+                                 const struct pkcs11_template *private,
+                                 CK_OBJECT_HANDLE *ret_public, CK_OBJECT_HANDLE *ret_private)
+{
+    static const CK_KEY_TYPE pair_type[REMOTE_KEY_TYPE_COUNT] = {
+        [REMOTE_KEY_RSA] = CKK_RSA, [REMOTE_KEY_EC] = CKK_EC, [REMOTE_KEY_ED25519] = CKK_EC_EDWARDS
+    };
+    struct pkcs11_token_key wish = { 0 };
+
+    PKCS11_TRY(pkcs11_token_key_allowed(call, REMOTE_ALLOW_GENERATE));
+    if (!remote_slot_can(call->session->slot->remote, row))
+        return CKR_MECHANISM_INVALID;
+    PKCS11_TRY(check_type(public, pair_type[row->key]));
+    PKCS11_TRY(check_type(private, pair_type[row->key]));
+    PKCS11_TRY(pkcs11_token_key_read(public, CKO_PUBLIC_KEY, row->key, wish.name));
+    PKCS11_TRY(pkcs11_token_key_read(private, CKO_PRIVATE_KEY, row->key, wish.name));
+    PKCS11_TRY(read_spec(row, public, &wish.spec));
+    PKCS11_TRY(read_uses(private, &wish.spec));
+    return pkcs11_token_key_generate(call, &wish, ret_private, ret_public);
 }
 
 static CK_RV generate_key_pair(struct pkcs11_call *call, const CK_MECHANISM *mechanism,
@@ -250,27 +329,15 @@ static CK_RV generate_key_pair(struct pkcs11_call *call, const CK_MECHANISM *mec
                                const struct pkcs11_template *private, CK_OBJECT_HANDLE *ret_public,
                                CK_OBJECT_HANDLE *ret_private)
 {
-    static const CK_KEY_TYPE pair_type[REMOTE_KEY_TYPE_COUNT] = {
-        [REMOTE_KEY_RSA] = CKK_RSA, [REMOTE_KEY_EC] = CKK_EC, [REMOTE_KEY_ED25519] = CKK_EC_EDWARDS
-    };
-    struct pkcs11_token_key wish = { 0 };
     const struct remote_mechanism *row = NULL;
+    bool token = false;
 
     if (!mechanism || !ret_public || !ret_private)
         return CKR_ARGUMENTS_BAD;
     PKCS11_TRY(find_row(call, mechanism, true, &row));
-    PKCS11_TRY(check_tokens(call, public, private));
-    PKCS11_TRY(pkcs11_token_key_allowed(call, REMOTE_ALLOW_GENERATE));
-    if (!remote_slot_can(call->session->slot->remote, row))
-        return CKR_MECHANISM_INVALID;
-    wish.spec.type = row->key;
-    PKCS11_TRY(check_type(public, pair_type[row->key]));
-    PKCS11_TRY(check_type(private, pair_type[row->key]));
-    PKCS11_TRY(pkcs11_token_key_read(public, CKO_PUBLIC_KEY, row->key, wish.name));
-    PKCS11_TRY(pkcs11_token_key_read(private, CKO_PRIVATE_KEY, row->key, wish.name));
-    PKCS11_TRY(row->key == REMOTE_KEY_RSA ? read_rsa(public, &wish.spec)
-                                          : read_curve(public, &wish.spec));
-    return pkcs11_token_key_generate(call, &wish, ret_private, ret_public);
+    PKCS11_TRY(check_tokens(call, public, private, &token));
+    return token ? generate_token_pair(call, row, public, private, ret_public, ret_private)
+                 : generate_session_pair(call, row, public, private, ret_public, ret_private);
 }
 
 CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism,

@@ -30,12 +30,9 @@ bool pkcs11_module_is_current(const struct pkcs11_module *module)
     return current == module;
 }
 
-void pkcs11_module_wait_end(struct pkcs11_call *call)
+void pkcs11_module_wait(int64_t until_ms)
 {
-    pkcs11_module_lock();
-    while (current == call->module)
-        remote_cond_wait(&finalized, &lock, INT64_MAX);
-    pkcs11_module_unlock();
+    remote_cond_wait(&finalized, &lock, until_ms);
 }
 
 void pkcs11_module_pad(CK_UTF8CHAR *field, size_t size, const char *text)
@@ -51,14 +48,14 @@ static void module_free(struct pkcs11_module *module)
     pkcs11_session_table_clear(&module->sessions);
     pkcs11_session_object_table_clear(&module->session_objects);
     pkcs11_object_table_clear(&module->objects);
-    for (size_t i = 0; module->slots && i < module->slot_count; i++) {
-        struct pkcs11_slot *slot = &module->slots[i];
+    for (size_t i = 0; i < module->slot_count; i++)
+        pkcs11_slot_free(module->slots[i]);
+    while (module->former) {
+        struct pkcs11_slot *slot = module->former;
 
-        for (size_t c = 0; slot->cert_keys && c < remote_slot_cert_count(slot->remote); c++)
-            remote_key_unref(slot->cert_keys[c]);
-        free(slot->cert_keys);
+        module->former = slot->next_former;
+        pkcs11_slot_free(slot);
     }
-    free(module->slots);
     remote_core_close(module->core); /* last: keys, slots and certificates belong to it */
     free(module);
 }
@@ -73,19 +70,15 @@ static void module_adopt(struct pkcs11_module *module, unsigned generation)
     pkcs11_session_adopt(&module->sessions);
 }
 
-static struct pkcs11_module *module_take(void)
+/* Lock held. */
+static CK_RV module_take(struct pkcs11_call *call, unsigned generation)
 {
-    unsigned generation = remote_fork_generation();
-    struct pkcs11_module *module;
-
-    pkcs11_module_lock();
-    module = current;
-    if (module) {
-        module_adopt(module, generation);
-        module->refs++;
-    }
-    pkcs11_module_unlock();
-    return module;
+    if (!current)
+        return CKR_CRYPTOKI_NOT_INITIALIZED;
+    module_adopt(current, generation);
+    current->refs++;
+    call->module = current;
+    return CKR_OK;
 }
 
 static void module_drop(struct pkcs11_module *module)
@@ -106,7 +99,7 @@ static CK_RV enter_guard(struct pkcs11_call *call)
 
     call->module = NULL;
     call->session = NULL;
-    memset(&call->err, 0, sizeof(call->err));
+    remote_error_clear(&call->err);
     rc = remote_guard_enter(&call->guard, &call->err);
     if (rc == REMOTE_OK)
         return CKR_OK;
@@ -118,20 +111,52 @@ static CK_RV enter_guard(struct pkcs11_call *call)
 
 CK_RV pkcs11_module_enter(struct pkcs11_call *call)
 {
-    CK_RV rv = enter_guard(call);
+    unsigned generation;
+    CK_RV rv;
 
-    if (rv != CKR_OK)
-        return rv;
-    call->module = module_take();
-    return call->module ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
+    PKCS11_TRY(enter_guard(call));
+    generation = remote_fork_generation();
+    pkcs11_module_lock();
+    rv = module_take(call, generation);
+    pkcs11_module_unlock();
+    return rv;
+}
+
+/* Under one lock: with a session key the locks are what a small message costs. */
+CK_RV pkcs11_module_enter_session(struct pkcs11_call *call, CK_SESSION_HANDLE handle)
+{
+    unsigned generation;
+    CK_RV rv;
+
+    PKCS11_TRY(enter_guard(call));
+    generation = remote_fork_generation();
+    pkcs11_module_lock();
+    rv = module_take(call, generation);
+    if (rv == CKR_OK)
+        rv = pkcs11_session_take(call, handle);
+    pkcs11_module_unlock();
+    return rv;
+}
+
+static void leave_module(struct pkcs11_call *call, CK_RV rv)
+{
+    struct pkcs11_session *closed = NULL;
+    bool last;
+
+    pkcs11_module_lock();
+    if (call->session)
+        closed = pkcs11_session_give(call, rv);
+    last = --call->module->refs == 0;
+    pkcs11_module_unlock();
+    pkcs11_session_free(closed);
+    if (last)
+        module_free(call->module);
 }
 
 CK_RV pkcs11_module_leave(struct pkcs11_call *call, const char *func, CK_RV rv)
 {
-    if (call->session)
-        pkcs11_session_give(call, rv);
     if (call->module)
-        module_drop(call->module);
+        leave_module(call, rv);
     remote_guard_leave(&call->guard);
     return pkcs11_done(func, rv, &call->err);
 }
@@ -196,22 +221,11 @@ static CK_RV read_arguments(struct pkcs11_call *call, const CK_C_INITIALIZE_ARGS
     return read_parameter(call, (const char *)args->LibraryParameters, ret_path);
 }
 
-static bool slot_set_up(struct pkcs11_slot *slot, struct remote_slot *remote, size_t index)
-{
-    size_t certs = remote_slot_cert_count(remote);
-
-    slot->id = index;
-    slot->remote = remote;
-    if (certs > 0)
-        slot->cert_keys = calloc(certs, sizeof(*slot->cert_keys));
-    return certs == 0 || slot->cert_keys;
-}
-
 /* Takes over core, also on failure. */
 static struct pkcs11_module *module_new(struct remote_core *core)
 {
     struct pkcs11_module *module = calloc(1, sizeof(*module));
-    bool ok;
+    size_t count;
 
     if (!module) {
         remote_core_close(core);
@@ -220,15 +234,17 @@ static struct pkcs11_module *module_new(struct remote_core *core)
     module->core = core;
     module->refs = 1;
     module->generation = module->owner = remote_fork_generation();
-    module->slot_count = remote_core_slot_count(core);
-    module->slots = calloc(module->slot_count + 1, sizeof(*module->slots));
-    ok = module->slots != NULL;
-    for (size_t i = 0; ok && i < module->slot_count; i++)
-        ok = slot_set_up(&module->slots[i], remote_core_slot(core, i), i);
-    if (ok)
-        return module;
-    module_free(module);
-    return NULL;
+    module->core_generation = remote_core_generation(core); /* first: what follows is as new */
+    count = remote_core_slot_count(core);
+    for (size_t i = 0; i < count; i++) {
+        module->slots[i] = pkcs11_slot_new(remote_core_slot(core, i), i);
+        if (!module->slots[i]) {
+            module_free(module);
+            return NULL;
+        }
+        module->slot_count++;
+    }
+    return module;
 }
 
 /* Lock held. Once for all: a caller may still be leaving its wait. */
@@ -319,7 +335,7 @@ static CK_RV finalize(struct pkcs11_call *call, const void *reserved)
         current = NULL;
         remote_cond_broadcast(&finalized);
         for (size_t i = 0; i < call->module->slot_count; i++)
-            pkcs11_slot_logout(call->module, &call->module->slots[i]);
+            pkcs11_slot_logout(call->module, call->module->slots[i]);
     }
     pkcs11_module_unlock();
     if (!mine)
@@ -339,9 +355,10 @@ static CK_RV get_info(CK_INFO *ret)
         return CKR_ARGUMENTS_BAD;
     memset(ret, 0, sizeof(*ret));
     ret->cryptokiVersion = (CK_VERSION){ 3, 0 };
-    pkcs11_module_pad(ret->manufacturerID, sizeof(ret->manufacturerID), PKCS11_MANUFACTURER);
+    pkcs11_module_pad(ret->manufacturerID, sizeof(ret->manufacturerID),
+                      REMOTE_IDENTITY_MANUFACTURER);
     pkcs11_module_pad(ret->libraryDescription, sizeof(ret->libraryDescription),
-                      "Remote key services as HSM slots");
+                      REMOTE_IDENTITY_LIBRARY);
     ret->libraryVersion = (CK_VERSION){ HSMBRIDGE_VERSION_MAJOR, HSMBRIDGE_VERSION_MINOR };
     return CKR_OK;
 }

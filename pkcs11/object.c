@@ -6,13 +6,15 @@
 
 #include "attribute.h"
 #include "module.h"
+#include "released.h"
 
 #define BUCKETS_MIN 64
 
 bool pkcs11_object_private(const struct pkcs11_object *object)
 {
-    if (object->secret && !pkcs11_secret_flag(object->secret, CKA_PRIVATE))
-        return false;
+    if (object->secret && !object->key)
+        return pkcs11_secret_flag(object->secret, CKA_PRIVATE) &&
+               remote_slot_needs_login(object->slot->remote);
     return (object->class == CKO_PRIVATE_KEY || object->class == CKO_SECRET_KEY) &&
            remote_slot_needs_login(object->slot->remote);
 }
@@ -44,14 +46,14 @@ void pkcs11_object_of_cert(struct pkcs11_slot *slot, size_t index, struct pkcs11
 void pkcs11_object_of_secret(struct pkcs11_slot *slot, struct pkcs11_secret *secret,
                              struct pkcs11_object *ret)
 {
-    *ret = (struct pkcs11_object){ .class = CKO_SECRET_KEY,
+    *ret = (struct pkcs11_object){ .class = secret->class,
                                    .slot = slot,
                                    .secret = pkcs11_secret_ref(secret) };
 }
 
 enum remote_key_type pkcs11_object_key_type(const struct pkcs11_object *object)
 {
-    return object->secret ? object->secret->key->type : object->key->type;
+    return object->secret ? pkcs11_secret_key_type(object->secret) : object->key->type;
 }
 
 void pkcs11_object_clear(struct pkcs11_object *object)
@@ -105,7 +107,7 @@ static bool object_same(const struct pkcs11_object *a, const struct pkcs11_objec
         return false;
     if (a->cert)
         return a->cert_index == b->cert_index;
-    return a->key->version == b->key->version && strcmp(a->key->name, b->key->name) == 0;
+    return remote_key_same(a->key, b->key);
 }
 
 /* The link that leads to the object's entry, or to the end of its bucket. Buckets exist. */
@@ -285,6 +287,7 @@ CK_RV pkcs11_object_get_key(struct pkcs11_call *call, struct pkcs11_slot *slot,
                             CK_OBJECT_HANDLE handle, struct pkcs11_object *ret)
 {
     struct pkcs11_object object = { 0 };
+    CK_RV rv;
 
     switch (object_find(call, slot, handle, &object)) {
     case FOUND_LOGGED_OUT:
@@ -297,6 +300,11 @@ CK_RV pkcs11_object_get_key(struct pkcs11_call *call, struct pkcs11_slot *slot,
     if (object.cert) {
         pkcs11_object_clear(&object);
         return CKR_KEY_HANDLE_INVALID;
+    }
+    rv = pkcs11_released_open(call, &object);
+    if (rv != CKR_OK) {
+        pkcs11_object_clear(&object);
+        return rv;
     }
     *ret = object;
     return CKR_OK;
@@ -342,6 +350,61 @@ void pkcs11_object_forget_name(struct pkcs11_call *call, struct pkcs11_slot *slo
         entry_end(entry, PKCS11_OBJECT_GONE);
     }
     pkcs11_module_unlock();
+}
+
+/* The new name has another bucket. Lock held; the entry is in none. */
+static void entry_rename(struct pkcs11_object_table *table, struct pkcs11_object_entry *entry,
+                         struct remote_key *key)
+{
+    struct pkcs11_object object = entry->object;
+    size_t *link;
+
+    object.key = key;
+    link = table_link(table, &object);
+    if (*link != 0) { /* another session has found it under its new name already */
+        entry_end(entry, PKCS11_OBJECT_GONE);
+        return;
+    }
+    remote_key_unref(entry->object.key);
+    entry->object.key = remote_key_ref(key);
+    entry->next = 0;
+    *link = (size_t)(entry - table->entries) + 1;
+}
+
+void pkcs11_object_rename(struct pkcs11_call *call, struct pkcs11_slot *slot, const char *name,
+                          struct remote_key *key)
+{
+    struct pkcs11_object_table *table = &call->module->objects;
+
+    pkcs11_module_lock();
+    for (size_t i = 0; i < table->count; i++) {
+        struct pkcs11_object_entry *entry = &table->entries[i];
+
+        if (entry->state != PKCS11_OBJECT_LIVE || entry->object.slot != slot ||
+            entry->object.cert || strcmp(entry->object.key->name, name) != 0)
+            continue;
+        *table_link(table, &entry->object) = entry->next;
+        if (entry->object.key->version == key->version)
+            entry_rename(table, entry, key);
+        else
+            entry_end(entry, PKCS11_OBJECT_GONE);
+    }
+    pkcs11_module_unlock();
+}
+
+void pkcs11_object_forget_slot(struct pkcs11_module *module, const struct pkcs11_slot *slot)
+{
+    struct pkcs11_object_table *table = &module->objects;
+
+    for (size_t i = 0; i < table->count; i++) {
+        struct pkcs11_object_entry *entry = &table->entries[i];
+
+        if (entry->object.slot != slot)
+            continue;
+        if (entry->state == PKCS11_OBJECT_LIVE)
+            *table_link(table, &entry->object) = entry->next;
+        entry_end(entry, PKCS11_OBJECT_GONE);
+    }
 }
 
 void pkcs11_object_logout(struct pkcs11_module *module, struct pkcs11_slot *slot)
@@ -428,7 +491,7 @@ static CK_RV get_object_size(struct pkcs11_call *call, CK_SESSION_HANDLE session
         return CKR_ARGUMENTS_BAD;
     PKCS11_TRY(pkcs11_session_slot(call, session, &slot));
     PKCS11_TRY(pkcs11_object_get(call, slot, handle, &object));
-    *ret = object.secret ? object.secret->key->value.len : CK_UNAVAILABLE_INFORMATION;
+    *ret = object.secret ? pkcs11_secret_size(object.secret) : CK_UNAVAILABLE_INFORMATION;
     return CKR_OK;
 }
 

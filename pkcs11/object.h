@@ -69,6 +69,11 @@ void pkcs11_object_forget(struct pkcs11_call *call, struct pkcs11_slot *slot,
 /* The same for all versions. */
 void pkcs11_object_forget_name(struct pkcs11_call *call, struct pkcs11_slot *slot,
                                const char *name);
+/* The key is called otherwise now: handles of this version stay, those of others die. */
+void pkcs11_object_rename(struct pkcs11_call *call, struct pkcs11_slot *slot, const char *name,
+                          struct remote_key *key);
+/* The slot's token is gone: all its handles die. Lock held. */
+void pkcs11_object_forget_slot(struct pkcs11_module *module, const struct pkcs11_slot *slot);
 /* PKCS#11 3.0 section 5.6.9: logging out ends all handles of private objects. Lock held. */
 void pkcs11_object_logout(struct pkcs11_module *module, struct pkcs11_slot *slot);
 void pkcs11_object_table_clear(struct pkcs11_object_table *table);

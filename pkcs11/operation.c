@@ -64,7 +64,7 @@ void pkcs11_operation_clear(struct pkcs11_operation *operation)
     pkcs11_object_clear(&operation->object);
     remote_buf_clear(&operation->aad);
     remote_buf_clear(&operation->iv);
-    memset(operation, 0, sizeof(*operation));
+    explicit_bzero(operation, sizeof(*operation)); /* gcc inlines memset() as a slow "rep stos" */
 }
 
 /* ---- Init: everything that can be known without a request ---- */
@@ -102,7 +102,8 @@ static void keep(struct remote_slice *slice, struct remote_buf *buf)
 {
     struct remote_buf kept = { 0 };
 
-    remote_buf_append(&kept, slice->data, slice->len);
+    if (slice->len > 0)
+        remote_buf_append(&kept, slice->data, slice->len);
     remote_buf_clear(buf);
     *buf = kept;
     *slice = remote_buf_slice(buf);
@@ -110,8 +111,15 @@ static void keep(struct remote_slice *slice, struct remote_buf *buf)
 
 CK_RV pkcs11_operation_keep(struct pkcs11_operation *operation)
 {
+    struct remote_slice *iv = &operation->params.iv;
+
     keep(&operation->params.aad, &operation->aad);
-    keep(&operation->params.iv, &operation->iv);
+    if (iv->len > 0 && iv->len <= sizeof(operation->short_iv)) {
+        memmove(operation->short_iv, iv->data, iv->len);
+        iv->data = operation->short_iv;
+    } else {
+        keep(iv, &operation->iv);
+    }
     return operation->aad.failed || operation->iv.failed ? CKR_HOST_MEMORY : CKR_OK;
 }
 
@@ -131,6 +139,7 @@ static enum remote_rc read_params(struct pkcs11_operation *operation,
     }
     REMOTE_TRY(remote_mechanism_params(row, mechanism->pParameter, mechanism->ulParameterLen,
                                        params, err));
+    params->wrapping = operation->kind == PKCS11_WRAP || operation->kind == PKCS11_UNWRAP;
     return pkcs11_operation_keep(operation) == CKR_OK ? REMOTE_OK : REMOTE_E_NOMEM;
 }
 
@@ -165,6 +174,8 @@ static const struct pkcs11_engine *choose_engine(const struct pkcs11_object *obj
 {
     if (!object->secret)
         return &pkcs11_engine_remote;
+    if (object->secret->pair)
+        return &pkcs11_engine_pair;
     return row->alg == REMOTE_ALG_HMAC ? &pkcs11_engine_mac : &pkcs11_engine_cipher;
 }
 

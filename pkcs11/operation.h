@@ -3,7 +3,7 @@
  * What signing, verifying, encrypting, decrypting, digesting and wrapping have in common: Init
  * with its checks, input and output in parts, the two-call convention for lengths, and when an
  * operation ends. How the work is done is the engine's: by a service's key (engine_remote.c), or
- * here with a session key (engine_local.c) or with none (digest.c).
+ * here with a session key (engine_local.c, engine_pair.c) or with none (digest.c).
  */
 #ifndef PKCS11_OPERATION_H
 #define PKCS11_OPERATION_H
@@ -51,7 +51,10 @@ struct pkcs11_engine {
 extern const struct pkcs11_engine pkcs11_engine_remote; /* engine_remote.c */
 extern const struct pkcs11_engine pkcs11_engine_cipher; /* engine_local.c */
 extern const struct pkcs11_engine pkcs11_engine_mac;    /* engine_local.c */
+extern const struct pkcs11_engine pkcs11_engine_pair;   /* engine_pair.c */
 extern const struct pkcs11_engine pkcs11_engine_digest; /* digest.c */
+
+#define PKCS11_SHORT_IV 16 /* a usual one, or an AES block */
 
 struct pkcs11_operation {
     bool active;
@@ -61,13 +64,15 @@ struct pkcs11_operation {
     const struct pkcs11_engine *engine;
     struct pkcs11_object object; /* the key */
     struct remote_params params;
-    struct remote_buf aad, iv;   /* what params points to: the application's memory may go away */
-    struct remote_buf output;    /* what did not go out yet */
+    struct remote_buf aad, iv; /* what params points to: the application's memory may go away */
+    unsigned char short_iv[PKCS11_SHORT_IV]; /* instead of iv */
+    struct remote_buf output;                /* what did not go out yet */
     struct remote_buf made_of;   /* the input of an output that did not fit the caller's buffer */
     bool have_output;            /* output is complete */
-    struct remote_digest digest; /* remote, digest */
+    struct remote_digest digest; /* remote, pair, digest */
     bool hash_here, digesting;
-    struct remote_buf input; /* remote: what goes to the key, a digest or what was collected */
+    struct remote_buf
+        input; /* remote, pair: what goes to the key, a digest or what was collected */
     size_t input_max;
     struct remote_cipher_run cipher;
     struct remote_mac_run mac;
@@ -108,6 +113,15 @@ CK_RV pkcs11_operation_answer(struct pkcs11_call *call, enum pkcs11_operation_ki
 /* The core's answer to a use of the key as CK_RV; a key that is gone takes its handles along. */
 CK_RV pkcs11_operation_result(struct pkcs11_call *call, const struct pkcs11_operation *operation,
                               enum remote_rc rc);
+
+/*
+ * For engines whose key works at the end of the input (input.c): hashes it, or collects up to max
+ * bytes. end() leaves in operation->input what the key gets.
+ */
+CK_RV pkcs11_input_begin(struct pkcs11_call *call, struct pkcs11_operation *operation, size_t max);
+CK_RV pkcs11_input_update(struct pkcs11_call *call, struct pkcs11_operation *operation,
+                          struct remote_slice data);
+enum remote_rc pkcs11_input_end(struct pkcs11_operation *operation, struct remote_error *err);
 
 /* One part of an application's input. CKR_ARGUMENTS_BAD: bytes were promised at NULL. */
 CK_RV pkcs11_operation_slice(const CK_BYTE *data, CK_ULONG len, struct remote_slice *ret);

@@ -6,91 +6,20 @@
 
 #include "attribute.h"
 #include "module.h"
+#include "pair.h"
+#include "secret_rows.h"
 
 #define BYTES_MAX 4096 /* of a label or an ID */
-
-enum form { /* what a value must look like */
-            FORM_BOOL,
-            FORM_FALSE, /* a boolean that only somebody else may make true */
-            FORM_ULONG,
-            FORM_ULONGS,
-            FORM_DATE,
-            FORM_BYTES,
-            FORM_EMPTY,
-            FORM_VALUE /* of the key: handled apart */
-};
-
-enum ratchet { FREE, ONLY_UP, ONLY_DOWN }; /* footnotes 11 and 12 of table 10 */
-
-enum initial { INITIAL_NONE, INITIAL_FALSE, INITIAL_TRUE, INITIAL_CLASS, INITIAL_LOGIN };
-
-struct row {
-    CK_ATTRIBUTE_TYPE type;
-    enum form form;
-    unsigned given; /* enum pkcs11_making: by whom; nobody: read-only */
-    enum initial initial;
-    enum ratchet ratchet;
-};
-
-#define NOBODY 0
-#define MADE (PKCS11_GENERATING | PKCS11_CREATING | PKCS11_UNWRAPPING)
-#define NEW (MADE | PKCS11_COPYING)
-#define ANY (NEW | PKCS11_SETTING)
-
-/*
- * PKCS#11 3.0 base: tables 13 to 15 (storage objects), 24 (keys) and 27 (secret keys). As most
- * tokens have it, a key is sensitive and not extractable unless its template says otherwise.
- * Use flags that a template leaves out follow from the key type (uses_of).
- */
-static const struct row rows[] = {
-    /* clang-format off */
-    { CKA_CLASS,              FORM_ULONG,  MADE,   INITIAL_CLASS, FREE },
-    { CKA_TOKEN,              FORM_BOOL,   NEW,    INITIAL_FALSE, FREE },
-    { CKA_PRIVATE,            FORM_BOOL,   NEW,    INITIAL_LOGIN, FREE },
-    { CKA_MODIFIABLE,         FORM_BOOL,   NEW,    INITIAL_TRUE,  FREE },
-    { CKA_COPYABLE,           FORM_BOOL,   ANY,    INITIAL_TRUE,  ONLY_DOWN },
-    { CKA_DESTROYABLE,        FORM_BOOL,   NEW,    INITIAL_TRUE,  FREE },
-    { CKA_LABEL,              FORM_BYTES,  ANY,    INITIAL_NONE,  FREE },
-    { CKA_ID,                 FORM_BYTES,  ANY,    INITIAL_NONE,  FREE },
-    { CKA_UNIQUE_ID,          FORM_VALUE,  NOBODY, INITIAL_NONE,  FREE },
-    { CKA_KEY_TYPE,           FORM_ULONG,  MADE,   INITIAL_NONE,  FREE },
-    { CKA_START_DATE,         FORM_DATE,   ANY,    INITIAL_NONE,  FREE },
-    { CKA_END_DATE,           FORM_DATE,   ANY,    INITIAL_NONE,  FREE },
-    { CKA_DERIVE,             FORM_BOOL,   ANY,    INITIAL_FALSE, FREE },
-    { CKA_LOCAL,              FORM_BOOL,   NOBODY, INITIAL_FALSE, FREE },
-    { CKA_KEY_GEN_MECHANISM,  FORM_ULONG,  NOBODY, INITIAL_NONE,  FREE },
-    { CKA_ALLOWED_MECHANISMS, FORM_ULONGS, MADE,   INITIAL_NONE,  FREE },
-    { CKA_SENSITIVE,          FORM_BOOL,   ANY,    INITIAL_TRUE,  ONLY_UP },
-    { CKA_EXTRACTABLE,        FORM_BOOL,   ANY,    INITIAL_FALSE, ONLY_DOWN },
-    { CKA_ALWAYS_SENSITIVE,   FORM_BOOL,   NOBODY, INITIAL_FALSE, FREE },
-    { CKA_NEVER_EXTRACTABLE,  FORM_BOOL,   NOBODY, INITIAL_FALSE, FREE },
-    { CKA_ENCRYPT,            FORM_BOOL,   ANY,    INITIAL_NONE,  FREE },
-    { CKA_DECRYPT,            FORM_BOOL,   ANY,    INITIAL_NONE,  FREE },
-    { CKA_SIGN,               FORM_BOOL,   ANY,    INITIAL_NONE,  FREE },
-    { CKA_VERIFY,             FORM_BOOL,   ANY,    INITIAL_NONE,  FREE },
-    { CKA_WRAP,               FORM_BOOL,   ANY,    INITIAL_NONE,  FREE },
-    { CKA_UNWRAP,             FORM_BOOL,   ANY,    INITIAL_NONE,  FREE },
-    { CKA_WRAP_WITH_TRUSTED,  FORM_BOOL,   ANY,    INITIAL_FALSE, ONLY_UP },
-    { CKA_TRUSTED,            FORM_FALSE,  NEW,    INITIAL_FALSE, FREE }, /* the SO's: there is none */
-    { CKA_ALWAYS_AUTHENTICATE, FORM_FALSE, MADE,   INITIAL_FALSE, FREE }, /* of private keys; asked all the same */
-    { CKA_WRAP_TEMPLATE,      FORM_EMPTY,  MADE,   INITIAL_NONE,  FREE },
-    { CKA_UNWRAP_TEMPLATE,    FORM_EMPTY,  MADE,   INITIAL_NONE,  FREE },
-    { CKA_DERIVE_TEMPLATE,    FORM_EMPTY,  MADE,   INITIAL_NONE,  FREE },
-    { CKA_CHECK_VALUE,        FORM_BYTES,  MADE,   INITIAL_NONE,  FREE },
-    { CKA_VALUE,              FORM_VALUE,  PKCS11_CREATING, INITIAL_NONE, FREE },
-    { CKA_VALUE_LEN,          FORM_VALUE,  PKCS11_GENERATING | PKCS11_UNWRAPPING, INITIAL_NONE, FREE },
-    /* clang-format on */
-};
-_Static_assert(ARRAY_SIZE(rows) <= PKCS11_SECRET_ATTRIBUTES, "room for every attribute's value");
 
 /* Must be there (footnotes 1 and 3), and must not (2, 4 and 6), by the rows' `given`. */
 static const struct {
     CK_ATTRIBUTE_TYPE type;
     unsigned by;
+    bool secret; /* of secret keys only: parts.c looks at what pairs are made of */
 } required[] = {
-    { CKA_CLASS, PKCS11_CREATING },
-    { CKA_KEY_TYPE, PKCS11_CREATING | PKCS11_UNWRAPPING },
-    { CKA_VALUE, PKCS11_CREATING },
+    { CKA_CLASS, PKCS11_CREATING, false },
+    { CKA_KEY_TYPE, PKCS11_CREATING | PKCS11_UNWRAPPING, false },
+    { CKA_VALUE, PKCS11_CREATING, true },
 };
 
 static const struct {
@@ -131,17 +60,20 @@ bool pkcs11_secret_core_type(CK_KEY_TYPE type, enum remote_key_type *ret)
     return false;
 }
 
-static const struct row *row_find(CK_ATTRIBUTE_TYPE type)
+/* NULL: keys of this class do not have it. */
+static const struct pkcs11_secret_row *row_find(const struct pkcs11_secret *secret,
+                                                CK_ATTRIBUTE_TYPE type)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rows[i].type == type)
-            return &rows[i];
+    for (size_t i = 0; i < pkcs11_secret_row_count; i++)
+        if (pkcs11_secret_rows[i].type == type &&
+            (pkcs11_secret_rows[i].classes >> secret->class & 1u))
+            return &pkcs11_secret_rows[i];
     return NULL;
 }
 
 /* ---- life ---- */
 
-static struct pkcs11_secret *secret_new(void)
+static struct pkcs11_secret *secret_new(CK_OBJECT_CLASS class)
 {
     static atomic_ulong serials;
     struct pkcs11_secret *secret = calloc(1, sizeof(*secret));
@@ -149,6 +81,7 @@ static struct pkcs11_secret *secret_new(void)
     if (!secret)
         return NULL;
     atomic_init(&secret->refs, 1);
+    secret->class = class;
     secret->serial = atomic_fetch_add(&serials, 1) + 1;
     return secret;
 }
@@ -163,9 +96,10 @@ void pkcs11_secret_unref(struct pkcs11_secret *secret)
 {
     if (!secret || atomic_fetch_sub(&secret->refs, 1) != 1)
         return;
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+    for (size_t i = 0; i < pkcs11_secret_row_count; i++)
         remote_buf_clear(&secret->values[i]);
     remote_secret_key_unref(secret->key);
+    remote_session_pair_unref(secret->pair);
     free(secret);
 }
 
@@ -195,7 +129,7 @@ CK_RV pkcs11_secret_store(struct pkcs11_call *call, struct pkcs11_secret **secre
 
 static struct remote_buf *value_of(struct pkcs11_secret *secret, CK_ATTRIBUTE_TYPE type)
 {
-    return &secret->values[row_find(type) - rows];
+    return &secret->values[row_find(secret, type) - pkcs11_secret_rows];
 }
 
 static void set(struct remote_buf *value, const void *data, size_t len)
@@ -223,12 +157,24 @@ static bool is_true(const struct remote_buf *value)
 
 bool pkcs11_secret_flag(const struct pkcs11_secret *secret, CK_ATTRIBUTE_TYPE type)
 {
-    return is_true(&secret->values[row_find(type) - rows]);
+    const struct pkcs11_secret_row *row = row_find(secret, type);
+
+    return row && (secret->flags >> (row - pkcs11_secret_rows) & 1) != 0;
+}
+
+/* After values were set. */
+static void note_flags(struct pkcs11_secret *secret)
+{
+    secret->flags = 0;
+    for (size_t i = 0; i < pkcs11_secret_row_count; i++)
+        if (is_true(&secret->values[i]))
+            secret->flags |= UINT64_C(1) << i;
 }
 
 CK_KEY_TYPE pkcs11_secret_type(const struct pkcs11_secret *secret)
 {
-    const struct remote_buf *value = &secret->values[row_find(CKA_KEY_TYPE) - rows];
+    const struct remote_buf *value =
+        &secret->values[row_find(secret, CKA_KEY_TYPE) - pkcs11_secret_rows];
     CK_KEY_TYPE type = CK_UNAVAILABLE_INFORMATION;
 
     if (value->len == sizeof(type))
@@ -238,7 +184,8 @@ CK_KEY_TYPE pkcs11_secret_type(const struct pkcs11_secret *secret)
 
 bool pkcs11_secret_allows(const struct pkcs11_secret *secret, CK_MECHANISM_TYPE ckm)
 {
-    const struct remote_buf *value = &secret->values[row_find(CKA_ALLOWED_MECHANISMS) - rows];
+    const struct remote_buf *value =
+        &secret->values[row_find(secret, CKA_ALLOWED_MECHANISMS) - pkcs11_secret_rows];
 
     for (size_t at = 0; at < value->len; at += sizeof(ckm))
         if (memcmp(value->data + at, &ckm, sizeof(ckm)) == 0)
@@ -248,7 +195,7 @@ bool pkcs11_secret_allows(const struct pkcs11_secret *secret, CK_MECHANISM_TYPE 
 
 static bool failed(const struct pkcs11_secret *secret)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+    for (size_t i = 0; i < pkcs11_secret_row_count; i++)
         if (secret->values[i].failed)
             return true;
     return false;
@@ -264,7 +211,7 @@ static bool is_date(const struct remote_slice *value)
     return value->len == 0 || value->len == sizeof(CK_DATE);
 }
 
-static bool form_fits(enum form form, struct remote_slice value)
+static bool form_fits(enum pkcs11_form form, struct remote_slice value)
 {
     switch (form) {
     case FORM_BOOL:
@@ -286,7 +233,7 @@ static bool form_fits(enum form form, struct remote_slice value)
 }
 
 /* Whether it may become this, from what it is. */
-static bool ratchet_turns(const struct row *row, bool was, bool becomes)
+static bool ratchet_turns(const struct pkcs11_secret_row *row, bool was, bool becomes)
 {
     return row->ratchet == FREE || was == becomes || (row->ratchet == ONLY_UP) == becomes;
 }
@@ -294,13 +241,13 @@ static bool ratchet_turns(const struct row *row, bool was, bool becomes)
 static CK_RV read_attribute(struct pkcs11_secret *secret, const CK_ATTRIBUTE *attribute,
                             enum pkcs11_making making)
 {
-    const struct row *row = row_find(attribute->type);
+    const struct pkcs11_secret_row *row = row_find(secret, attribute->type);
     struct remote_slice value = remote_slice(attribute->pValue, attribute->ulValueLen);
     struct remote_buf *into;
 
     if (!row)
         return CKR_ATTRIBUTE_TYPE_INVALID;
-    into = &secret->values[row - rows];
+    into = &secret->values[row - pkcs11_secret_rows];
     if (!(row->given & making))
         return CKR_ATTRIBUTE_READ_ONLY;
     if (!form_fits(row->form, value))
@@ -317,16 +264,18 @@ static CK_RV read_attribute(struct pkcs11_secret *secret, const CK_ATTRIBUTE *at
 
 static void set_initial(struct pkcs11_secret *secret, const struct pkcs11_slot *slot)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < pkcs11_secret_row_count; i++) {
         struct remote_buf *value = &secret->values[i];
 
-        switch (rows[i].initial) {
+        if (!(pkcs11_secret_rows[i].classes >> secret->class & 1u))
+            continue;
+        switch (pkcs11_secret_rows[i].initial) {
         case INITIAL_FALSE:
         case INITIAL_TRUE:
-            set_bool(value, rows[i].initial == INITIAL_TRUE);
+            set_bool(value, pkcs11_secret_rows[i].initial == INITIAL_TRUE);
             break;
         case INITIAL_CLASS:
-            set_ulong(value, CKO_SECRET_KEY);
+            set_ulong(value, secret->class);
             break;
         case INITIAL_LOGIN:
             set_bool(value, remote_slot_needs_login(slot->remote));
@@ -340,33 +289,38 @@ static void set_initial(struct pkcs11_secret *secret, const struct pkcs11_slot *
 
 static void copy_values(struct pkcs11_secret *secret, const struct pkcs11_secret *from)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+    for (size_t i = 0; i < pkcs11_secret_row_count; i++)
         set(&secret->values[i], from->values[i].data, from->values[i].len);
-    secret->key = remote_secret_key_ref(from->key);
+    secret->key = from->key ? remote_secret_key_ref(from->key) : NULL;
+    secret->pair = from->pair ? remote_session_pair_ref(from->pair) : NULL;
 }
 
-static CK_RV check_required(const struct pkcs11_template *template, enum pkcs11_making making)
+static CK_RV check_required(const struct pkcs11_secret *secret,
+                            const struct pkcs11_template *template, enum pkcs11_making making)
 {
     for (size_t i = 0; i < ARRAY_SIZE(required); i++)
-        if ((required[i].by & making) && !pkcs11_template_find(template, required[i].type))
+        if ((required[i].by & making) && (!required[i].secret || secret->class == CKO_SECRET_KEY) &&
+            !pkcs11_template_find(template, required[i].type))
             return CKR_TEMPLATE_INCOMPLETE;
     return CKR_OK;
 }
 
-static CK_RV check_class(const struct pkcs11_template *template)
+static CK_RV check_class(const struct pkcs11_secret *secret, const struct pkcs11_template *template)
 {
-    CK_ULONG class = CKO_SECRET_KEY;
+    CK_ULONG class = secret->class;
 
     PKCS11_TRY(pkcs11_template_ulong(template, CKA_CLASS, &class));
-    return class == CKO_SECRET_KEY ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+    return class == secret->class ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
 }
 
 static CK_RV check_type(const struct pkcs11_secret *secret)
 {
+    CK_KEY_TYPE type = pkcs11_secret_type(secret);
     enum remote_key_type unused;
+    bool known = secret->class == CKO_SECRET_KEY ? pkcs11_secret_core_type(type, &unused)
+                                                 : pkcs11_pair_core_type(type, &unused);
 
-    if (secret->values[row_find(CKA_KEY_TYPE) - rows].len == 0 ||
-        pkcs11_secret_core_type(pkcs11_secret_type(secret), &unused))
+    if (known || secret->values[row_find(secret, CKA_KEY_TYPE) - pkcs11_secret_rows].len == 0)
         return CKR_OK;
     return CKR_ATTRIBUTE_VALUE_INVALID;
 }
@@ -376,21 +330,22 @@ static CK_RV read_all(struct pkcs11_secret *secret, const struct pkcs11_template
 {
     for (CK_ULONG i = 0; i < template->count; i++)
         PKCS11_TRY(read_attribute(secret, &template->attributes[i], making));
-    PKCS11_TRY(check_required(template, making));
-    PKCS11_TRY(check_class(template));
+    PKCS11_TRY(check_required(secret, template, making));
+    PKCS11_TRY(check_class(secret, template));
     PKCS11_TRY(check_type(secret));
+    note_flags(secret);
     return failed(secret) ? CKR_HOST_MEMORY : CKR_OK;
 }
 
-CK_RV pkcs11_secret_read(const struct pkcs11_slot *slot, const struct pkcs11_template *template,
-                         enum pkcs11_making making, const struct pkcs11_secret *from,
-                         struct pkcs11_secret **ret)
+CK_RV pkcs11_secret_read_class(const struct pkcs11_slot *slot, CK_OBJECT_CLASS class,
+                               const struct pkcs11_template *template, enum pkcs11_making making,
+                               const struct pkcs11_secret *from, struct pkcs11_secret **ret)
 {
     struct pkcs11_secret *secret;
     CK_RV rv;
 
     PKCS11_TRY(pkcs11_template_check(template));
-    secret = secret_new();
+    secret = secret_new(class);
     if (!secret)
         return CKR_HOST_MEMORY;
     if (from)
@@ -406,6 +361,14 @@ CK_RV pkcs11_secret_read(const struct pkcs11_slot *slot, const struct pkcs11_tem
         secret->serial = from->serial; /* the same object */
     *ret = secret;
     return CKR_OK;
+}
+
+CK_RV pkcs11_secret_read(const struct pkcs11_slot *slot, const struct pkcs11_template *template,
+                         enum pkcs11_making making, const struct pkcs11_secret *from,
+                         struct pkcs11_secret **ret)
+{
+    return pkcs11_secret_read_class(slot, from ? from->class : CKO_SECRET_KEY, template, making,
+                                    from, ret);
 }
 
 CK_RV pkcs11_secret_set_type(struct pkcs11_secret *secret, CK_KEY_TYPE type)
@@ -433,13 +396,13 @@ static unsigned uses_of(enum remote_key_type type)
 
 static void settle_uses(struct pkcs11_secret *secret)
 {
-    unsigned uses = uses_of(secret->key->type);
+    unsigned uses = uses_of(pkcs11_secret_key_type(secret));
 
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-        struct remote_buf *value = value_of(secret, flags[i].type);
+        const struct pkcs11_secret_row *row = row_find(secret, flags[i].type);
 
-        if (value->len == 0)
-            set_bool(value, (uses & flags[i].use) != 0);
+        if (row && secret->values[row - pkcs11_secret_rows].len == 0)
+            set_bool(&secret->values[row - pkcs11_secret_rows], (uses & flags[i].use) != 0);
     }
 }
 
@@ -459,22 +422,54 @@ static CK_RV settle_check_value(struct pkcs11_call *call, struct pkcs11_secret *
     return CKR_OK;
 }
 
-CK_RV pkcs11_secret_complete(struct pkcs11_call *call, struct pkcs11_secret *secret,
-                             struct remote_secret_key *key, enum pkcs11_making making,
-                             CK_MECHANISM_TYPE generated_by)
+static void settle_secrecy(struct pkcs11_secret *secret, bool generated)
 {
-    bool generated = making == PKCS11_GENERATING;
-
-    secret->key = key;
-    settle_uses(secret);
-    PKCS11_TRY(settle_check_value(call, secret));
-    set_bool(value_of(secret, CKA_LOCAL), generated);
-    set_ulong(value_of(secret, CKA_KEY_GEN_MECHANISM), generated_by);
+    if (secret->class == CKO_PUBLIC_KEY)
+        return;
     set_bool(value_of(secret, CKA_ALWAYS_SENSITIVE),
              generated && pkcs11_secret_flag(secret, CKA_SENSITIVE));
     set_bool(value_of(secret, CKA_NEVER_EXTRACTABLE),
              generated && !pkcs11_secret_flag(secret, CKA_EXTRACTABLE));
+}
+
+static CK_RV settle(struct pkcs11_secret *secret, enum pkcs11_making making,
+                    CK_MECHANISM_TYPE generated_by)
+{
+    bool generated = making == PKCS11_GENERATING;
+
+    settle_uses(secret);
+    set_bool(value_of(secret, CKA_LOCAL), generated);
+    set_ulong(value_of(secret, CKA_KEY_GEN_MECHANISM), generated_by);
+    settle_secrecy(secret, generated);
+    note_flags(secret);
     return failed(secret) ? CKR_HOST_MEMORY : CKR_OK;
+}
+
+CK_RV pkcs11_secret_complete(struct pkcs11_call *call, struct pkcs11_secret *secret,
+                             struct remote_secret_key *key, enum pkcs11_making making,
+                             CK_MECHANISM_TYPE generated_by)
+{
+    secret->key = key;
+    PKCS11_TRY(settle_check_value(call, secret));
+    return settle(secret, making, generated_by);
+}
+
+CK_RV pkcs11_secret_complete_pair(struct pkcs11_secret *secret, struct remote_session_pair *pair,
+                                  enum pkcs11_making making, CK_MECHANISM_TYPE generated_by)
+{
+    secret->pair = pair;
+    return settle(secret, making, generated_by);
+}
+
+enum remote_key_type pkcs11_secret_key_type(const struct pkcs11_secret *secret)
+{
+    return secret->pair ? secret->pair->public.type : secret->key->type;
+}
+
+bool pkcs11_secret_readable(const struct pkcs11_secret *secret)
+{
+    return !pkcs11_secret_flag(secret, CKA_SENSITIVE) &&
+           pkcs11_secret_flag(secret, CKA_EXTRACTABLE);
 }
 
 /* ---- C_GetAttributeValue ---- */
@@ -483,9 +478,9 @@ static CK_RV key_value(const struct pkcs11_secret *secret, struct remote_buf *re
 {
     struct remote_slice value;
 
-    if (pkcs11_secret_flag(secret, CKA_SENSITIVE) || !pkcs11_secret_flag(secret, CKA_EXTRACTABLE))
+    if (!pkcs11_secret_readable(secret))
         return CKR_ATTRIBUTE_SENSITIVE;
-    value = remote_secret_key_value(secret->key);
+    value = pkcs11_secret_material(secret);
     remote_buf_append(ret, value.data, value.len);
     return CKR_OK;
 }
@@ -495,29 +490,42 @@ static CK_RV made_value(const struct pkcs11_secret *secret, CK_ATTRIBUTE_TYPE ty
 {
     CK_ULONG len;
 
-    switch (type) {
-    case CKA_VALUE:
-        return key_value(secret, ret);
-    case CKA_VALUE_LEN:
-        len = secret->key->value.len;
-        remote_buf_append(ret, &len, sizeof(len));
-        return CKR_OK;
-    default:
+    if (type == CKA_UNIQUE_ID) {
         remote_buf_printf(ret, "o:%lu", secret->serial);
         return CKR_OK;
     }
+    if (secret->pair)
+        return pkcs11_pair_value(secret, type, ret);
+    if (type == CKA_VALUE)
+        return key_value(secret, ret);
+    len = secret->key->value.len; /* CKA_VALUE_LEN */
+    remote_buf_append(ret, &len, sizeof(len));
+    return CKR_OK;
 }
 
 CK_RV pkcs11_secret_value(const struct pkcs11_secret *secret, CK_ATTRIBUTE_TYPE type,
                           struct remote_buf *ret)
 {
-    const struct row *row = row_find(type);
+    const struct pkcs11_secret_row *row = row_find(secret, type);
 
     if (!row)
         return CKR_ATTRIBUTE_TYPE_INVALID;
     if (row->form == FORM_VALUE)
         PKCS11_TRY(made_value(secret, type, ret));
     else
-        remote_buf_append(ret, secret->values[row - rows].data, secret->values[row - rows].len);
+        remote_buf_append(ret, secret->values[row - pkcs11_secret_rows].data,
+                          secret->values[row - pkcs11_secret_rows].len);
     return ret->failed ? CKR_HOST_MEMORY : CKR_OK;
+}
+
+struct remote_slice pkcs11_secret_material(const struct pkcs11_secret *secret)
+{
+    return remote_secret_key_value(secret->key ? secret->key : secret->pair->pkcs8);
+}
+
+size_t pkcs11_secret_size(const struct pkcs11_secret *secret)
+{
+    if (secret->key)
+        return secret->key->value.len;
+    return secret->pair->pkcs8 ? secret->pair->pkcs8->value.len : secret->pair->public.spki.len;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session key as PKCS#11 sees it: the key and its attributes. Read-only once it has become an
- * object, and counted, so that whoever works with it needs no lock: changing an attribute makes
- * another one with the same key. One table says of each attribute who may set it and to what.
+ * A session key as PKCS#11 sees it, secret or half of a pair: the key and its attributes. Read-only
+ * once it has become an object, and counted, so that whoever works with it needs no lock: changing
+ * an attribute makes another one with the same key. One table says of each attribute who may set it
+ * and to what.
  */
 #ifndef PKCS11_SECRET_H
 #define PKCS11_SECRET_H
@@ -26,12 +27,15 @@ struct pkcs11_template {
     CK_ULONG count;
 };
 
-#define PKCS11_SECRET_ATTRIBUTES 40 /* rows of the table at most; secret.c checks it */
+#define PKCS11_SECRET_ATTRIBUTES 60 /* rows of the table at most; secret_rows.c checks it */
 
 struct pkcs11_secret {
     atomic_uint refs;
-    struct remote_secret_key *key;
-    unsigned long serial; /* for CKA_UNIQUE_ID */
+    CK_OBJECT_CLASS class;
+    struct remote_secret_key *key;    /* of a secret key, else NULL */
+    struct remote_session_pair *pair; /* of a half of a pair, else NULL; pair.h */
+    unsigned long serial;             /* for CKA_UNIQUE_ID */
+    uint64_t flags; /* a bit for each value that is CK_TRUE: asked at every use of the key */
     struct remote_buf values[PKCS11_SECRET_ATTRIBUTES];
 };
 
@@ -43,6 +47,10 @@ struct pkcs11_secret {
 CK_RV pkcs11_secret_read(const struct pkcs11_slot *slot, const struct pkcs11_template *template,
                          enum pkcs11_making making, const struct pkcs11_secret *from,
                          struct pkcs11_secret **ret);
+/* The same for a class that is not CKO_SECRET_KEY; from: of this class. */
+CK_RV pkcs11_secret_read_class(const struct pkcs11_slot *slot, CK_OBJECT_CLASS class,
+                               const struct pkcs11_template *template, enum pkcs11_making making,
+                               const struct pkcs11_secret *from, struct pkcs11_secret **ret);
 /* For generation: the mechanism says the type; a CKA_KEY_TYPE must agree. */
 CK_RV pkcs11_secret_set_type(struct pkcs11_secret *secret, CK_KEY_TYPE type);
 /*
@@ -52,6 +60,10 @@ CK_RV pkcs11_secret_set_type(struct pkcs11_secret *secret, CK_KEY_TYPE type);
 CK_RV pkcs11_secret_complete(struct pkcs11_call *call, struct pkcs11_secret *secret,
                              struct remote_secret_key *key, enum pkcs11_making making,
                              CK_MECHANISM_TYPE generated_by);
+
+/* The same of a half of a pair; pair.h is what makes them. */
+CK_RV pkcs11_secret_complete_pair(struct pkcs11_secret *secret, struct remote_session_pair *pair,
+                                  enum pkcs11_making making, CK_MECHANISM_TYPE generated_by);
 
 struct pkcs11_secret *pkcs11_secret_ref(struct pkcs11_secret *secret);
 void pkcs11_secret_unref(struct pkcs11_secret *secret); /* NULL is fine */
@@ -66,7 +78,15 @@ CK_RV pkcs11_secret_store(struct pkcs11_call *call, struct pkcs11_secret **secre
 
 bool pkcs11_secret_flag(const struct pkcs11_secret *secret, CK_ATTRIBUTE_TYPE type);
 CK_KEY_TYPE pkcs11_secret_type(const struct pkcs11_secret *secret);
-/* The core's word for a CKK; false: not a type of session keys. */
+/* The same in the core's words. */
+enum remote_key_type pkcs11_secret_key_type(const struct pkcs11_secret *secret);
+/* What is secret of it, to be wrapped: a value, or PKCS#8. Not of a public key. Borrowed. */
+struct remote_slice pkcs11_secret_material(const struct pkcs11_secret *secret);
+/* Whether what is secret of it may be read: extractable, and not sensitive. */
+bool pkcs11_secret_readable(const struct pkcs11_secret *secret);
+/* For C_GetObjectSize: of what it is made of. */
+size_t pkcs11_secret_size(const struct pkcs11_secret *secret);
+/* The core's word for a CKK; false: not a type of secret keys. */
 bool pkcs11_secret_core_type(CK_KEY_TYPE type, enum remote_key_type *ret);
 /* Whether CKA_ALLOWED_MECHANISMS leaves it possible. */
 bool pkcs11_secret_allows(const struct pkcs11_secret *secret, CK_MECHANISM_TYPE ckm);

@@ -75,8 +75,10 @@ static void table_remove(struct pkcs11_session_table *table, const struct pkcs11
     table->first_free = number;
 }
 
-static void session_free(struct pkcs11_session *session)
+void pkcs11_session_free(struct pkcs11_session *session)
 {
+    if (!session)
+        return;
     pkcs11_find_clear(&session->find);
     for (size_t i = 0; i < PKCS11_OPERATION_COUNT; i++)
         pkcs11_operation_clear(&session->operations[i]);
@@ -87,7 +89,7 @@ void pkcs11_session_table_clear(struct pkcs11_session_table *table)
 {
     for (size_t i = 0; i < table->cap; i++)
         if (table->places[i].session)
-            session_free(table->places[i].session);
+            pkcs11_session_free(table->places[i].session);
     free(table->places);
     memset(table, 0, sizeof(*table));
 }
@@ -109,37 +111,26 @@ void pkcs11_session_adopt(struct pkcs11_session_table *table)
 
 CK_RV pkcs11_session_take(struct pkcs11_call *call, CK_SESSION_HANDLE handle)
 {
-    struct pkcs11_session *session;
-    CK_RV rv = CKR_OK;
+    struct pkcs11_session *session = table_find(&call->module->sessions, handle);
 
-    pkcs11_module_lock();
-    session = table_find(&call->module->sessions, handle);
     if (!session)
-        rv = CKR_SESSION_HANDLE_INVALID;
-    else if (session->busy)
-        rv = CKR_OPERATION_ACTIVE;
-    else
-        session->busy = true;
-    pkcs11_module_unlock();
-    if (rv == CKR_OK)
-        call->session = session;
-    return rv;
+        return CKR_SESSION_HANDLE_INVALID;
+    if (session->busy)
+        return CKR_OPERATION_ACTIVE;
+    session->busy = true;
+    call->session = session;
+    return CKR_OK;
 }
 
-void pkcs11_session_give(struct pkcs11_call *call, CK_RV rv)
+struct pkcs11_session *pkcs11_session_give(struct pkcs11_call *call, CK_RV rv)
 {
     struct pkcs11_session *session = call->session;
-    bool closed;
 
-    pkcs11_module_lock();
     if (rv != CKR_OK && pkcs11_rv_of_service(call->err.rc))
         session->device_error = (CK_ULONG)remote_slot_last_status();
     session->busy = false;
-    closed = session->closed;
-    pkcs11_module_unlock();
     call->session = NULL;
-    if (closed)
-        session_free(session);
+    return session->closed ? session : NULL;
 }
 
 CK_RV pkcs11_session_slot(struct pkcs11_call *call, CK_SESSION_HANDLE handle,
@@ -167,7 +158,7 @@ static CK_RV open_session(struct pkcs11_call *call, CK_SLOT_ID id, CK_FLAGS flag
 {
     struct pkcs11_session *session;
     struct pkcs11_slot *slot = NULL;
-    bool added;
+    CK_RV rv = CKR_OK;
 
     if (!ret)
         return CKR_ARGUMENTS_BAD;
@@ -181,19 +172,22 @@ static CK_RV open_session(struct pkcs11_call *call, CK_SLOT_ID id, CK_FLAGS flag
     session->slot = slot;
     session->flags = flags & (CKF_SERIAL_SESSION | CKF_RW_SESSION);
     pkcs11_module_lock();
-    added = table_add(&call->module->sessions, session);
-    if (added) {
+    if (!pkcs11_slot_present(call->module, slot)) {
+        rv = CKR_DEVICE_REMOVED; /* just now */
+    } else if (!table_add(&call->module->sessions, session)) {
+        rv = CKR_SESSION_COUNT;
+    } else {
         slot->sessions++;
         slot->rw_sessions += !!(flags & CKF_RW_SESSION);
         *ret = session->handle;
     }
     pkcs11_module_unlock();
-    if (!added)
+    if (rv != CKR_OK)
         free(session);
-    return added ? CKR_OK : CKR_SESSION_COUNT;
+    return rv;
 }
 
-/* Notify is taken and never called: nothing here ever surrenders or removes a token. */
+/* Notify is taken and never called: of a token that goes C_WaitForSlotEvent tells. */
 CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
                     CK_SESSION_HANDLE_PTR ret)
 {
@@ -233,7 +227,7 @@ static CK_RV close_session(struct pkcs11_call *call, CK_SESSION_HANDLE handle)
         idle = session_close(call->module, session);
     pkcs11_module_unlock();
     if (idle)
-        session_free(idle);
+        pkcs11_session_free(idle);
     return session ? CKR_OK : CKR_SESSION_HANDLE_INVALID;
 }
 
@@ -242,19 +236,25 @@ CK_RV C_CloseSession(CK_SESSION_HANDLE session)
     return PKCS11_CALL(call, close_session(call, session));
 }
 
+void pkcs11_session_close_all(struct pkcs11_module *module, const struct pkcs11_slot *slot)
+{
+    struct pkcs11_session_table *table = &module->sessions;
+
+    for (size_t i = 0; i < table->cap; i++) {
+        struct pkcs11_session *session = table->places[i].session;
+
+        if (session && session->slot == slot && (session = session_close(module, session)))
+            pkcs11_session_free(session);
+    }
+}
+
 static CK_RV close_all_sessions(struct pkcs11_call *call, CK_SLOT_ID id)
 {
-    struct pkcs11_session_table *table = &call->module->sessions;
     struct pkcs11_slot *slot = NULL;
 
     PKCS11_TRY(pkcs11_slot_find(call, id, &slot));
     pkcs11_module_lock();
-    for (size_t i = 0; i < table->cap; i++) {
-        struct pkcs11_session *session = table->places[i].session;
-
-        if (session && session->slot == slot && (session = session_close(call->module, session)))
-            session_free(session);
-    }
+    pkcs11_session_close_all(call->module, slot);
     pkcs11_module_unlock();
     return CKR_OK;
 }

@@ -42,13 +42,18 @@ struct pkcs11_session_table {
     size_t first_free; /* index + 1; 0: none */
 };
 
-/* CKR_SESSION_HANDLE_INVALID; CKR_OPERATION_ACTIVE: another thread works in it. */
+/* CKR_SESSION_HANDLE_INVALID; CKR_OPERATION_ACTIVE: another thread works in it. Lock held. */
 CK_RV pkcs11_session_take(struct pkcs11_call *call, CK_SESSION_HANDLE handle);
-void pkcs11_session_give(struct pkcs11_call *call, CK_RV rv);
+/* The session when it was closed meanwhile, for pkcs11_session_free(); else NULL. Lock held. */
+struct pkcs11_session *pkcs11_session_give(struct pkcs11_call *call, CK_RV rv);
+void pkcs11_session_free(struct pkcs11_session *session); /* NULL is fine */
 
 /* For calls that need the slot alone and may run beside others in the same session. */
 CK_RV pkcs11_session_slot(struct pkcs11_call *call, CK_SESSION_HANDLE handle,
                           struct pkcs11_slot **ret);
+
+/* Lock held. */
+void pkcs11_session_close_all(struct pkcs11_module *module, const struct pkcs11_slot *slot);
 
 /*
  * Whether the taken session may change its token at all. CKR_SESSION_READ_ONLY,

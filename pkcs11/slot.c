@@ -11,10 +11,29 @@
 
 CK_RV pkcs11_slot_find(struct pkcs11_call *call, CK_SLOT_ID id, struct pkcs11_slot **ret)
 {
-    if (id >= call->module->slot_count)
-        return CKR_SLOT_ID_INVALID;
-    *ret = &call->module->slots[id];
-    return CKR_OK;
+    bool known;
+
+    pkcs11_module_lock();
+    known = id < call->module->slot_count;
+    if (known)
+        *ret = call->module->slots[id];
+    pkcs11_module_unlock();
+    return known ? CKR_OK : CKR_SLOT_ID_INVALID;
+}
+
+bool pkcs11_slot_present(const struct pkcs11_module *module, const struct pkcs11_slot *slot)
+{
+    return module->slots[slot->id] == slot && slot->present;
+}
+
+static bool has_token(struct pkcs11_call *call, const struct pkcs11_slot *slot)
+{
+    bool present;
+
+    pkcs11_module_lock();
+    present = pkcs11_slot_present(call->module, slot);
+    pkcs11_module_unlock();
+    return present;
 }
 
 CK_RV pkcs11_slot_token(struct pkcs11_call *call, CK_SLOT_ID id, struct pkcs11_slot **ret)
@@ -22,7 +41,7 @@ CK_RV pkcs11_slot_token(struct pkcs11_call *call, CK_SLOT_ID id, struct pkcs11_s
     struct pkcs11_slot *slot = NULL;
 
     PKCS11_TRY(pkcs11_slot_find(call, id, &slot));
-    if (remote_slot_status(slot->remote, NULL) != REMOTE_OK)
+    if (!has_token(call, slot) || remote_slot_status(slot->remote, NULL) != REMOTE_OK)
         return CKR_TOKEN_NOT_PRESENT; /* the core said why when it opened the slot */
     *ret = slot;
     return CKR_OK;
@@ -48,6 +67,7 @@ static CK_RV list_done(const struct list *list, CK_ULONG *ret_count)
     return list->out && list->count > list->room ? CKR_BUFFER_TOO_SMALL : CKR_OK;
 }
 
+/* Counting is the one moment at which slots may come (section 5.5.1). */
 static CK_RV get_slot_list(struct pkcs11_call *call, CK_BBOOL present, CK_SLOT_ID *ids,
                            CK_ULONG *count)
 {
@@ -56,9 +76,13 @@ static CK_RV get_slot_list(struct pkcs11_call *call, CK_BBOOL present, CK_SLOT_I
     if (!count)
         return CKR_ARGUMENTS_BAD;
     list.room = *count;
+    if (!ids)
+        pkcs11_slot_look(call);
+    pkcs11_module_lock();
     for (size_t i = 0; i < call->module->slot_count; i++)
-        if (!present || remote_slot_status(call->module->slots[i].remote, NULL) == REMOTE_OK)
-            list_add(&list, call->module->slots[i].id);
+        if (!present || call->module->slots[i]->present)
+            list_add(&list, call->module->slots[i]->id);
+    pkcs11_module_unlock();
     return list_done(&list, count);
 }
 
@@ -72,22 +96,20 @@ CK_RV C_GetSlotList(CK_BBOOL present, CK_SLOT_ID_PTR ids, CK_ULONG_PTR count)
 static CK_RV get_slot_info(struct pkcs11_call *call, CK_SLOT_ID id, CK_SLOT_INFO *ret)
 {
     struct pkcs11_slot *slot = NULL;
-    const char *backend;
     CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
 
     if (!ret)
         return CKR_ARGUMENTS_BAD;
     PKCS11_TRY(pkcs11_slot_find(call, id, &slot));
-    backend = remote_slot_backend(slot->remote);
-    remote_buf_append_str(&text, remote_slot_name(slot->remote));
-    if (*backend)
-        remote_buf_printf(&text, " (%s)", backend);
+    remote_identity_describe(slot->remote, &text);
     if (remote_buf_check(&text, &call->err) != REMOTE_OK)
         return CKR_HOST_MEMORY;
     memset(ret, 0, sizeof(*ret));
     pkcs11_module_pad(ret->slotDescription, sizeof(ret->slotDescription), (char *)text.data);
-    pkcs11_module_pad(ret->manufacturerID, sizeof(ret->manufacturerID), PKCS11_MANUFACTURER);
-    if (remote_slot_status(slot->remote, NULL) == REMOTE_OK)
+    pkcs11_module_pad(ret->manufacturerID, sizeof(ret->manufacturerID),
+                      REMOTE_IDENTITY_MANUFACTURER);
+    ret->flags = CKF_REMOVABLE_DEVICE; /* else there would be a token always (section 3.2) */
+    if (has_token(call, slot))
         ret->flags |= CKF_TOKEN_PRESENT;
     ret->firmwareVersion = (CK_VERSION){ HSMBRIDGE_VERSION_MAJOR, HSMBRIDGE_VERSION_MINOR };
     return CKR_OK;
@@ -111,36 +133,23 @@ static CK_FLAGS token_flags(const struct remote_slot *slot)
     return flags;
 }
 
-/* Half of SHA-256 over the slot's name: the same after a restart and on every machine. */
-static enum remote_rc token_serial(const char *name, CK_CHAR *serial, size_t size,
-                                   struct remote_error *err)
-{
-    CLEANUP(remote_buf_clear) struct remote_buf hash = { 0 };
-    CLEANUP(remote_buf_clear) struct remote_buf hex = { 0 };
-
-    REMOTE_TRY(remote_local_hash(REMOTE_HASH_SHA256, remote_slice_str(name), &hash, err));
-    remote_hex_append(&hex, remote_slice(hash.data, size / 2));
-    REMOTE_TRY(remote_buf_check(&hex, err));
-    memcpy(serial, hex.data, size);
-    return REMOTE_OK;
-}
-
 static CK_RV get_token_info(struct pkcs11_call *call, CK_SLOT_ID id, CK_TOKEN_INFO *ret)
 {
     CK_TOKEN_INFO info = { 0 };
     struct pkcs11_slot *slot = NULL;
-    const char *name;
+    char serial[REMOTE_IDENTITY_SERIAL_LEN + 1];
     enum remote_rc rc;
 
     if (!ret)
         return CKR_ARGUMENTS_BAD;
     PKCS11_TRY(pkcs11_slot_token(call, id, &slot));
-    name = remote_slot_name(slot->remote);
-    rc = token_serial(name, info.serialNumber, sizeof(info.serialNumber), &call->err);
+    rc = remote_identity_serial(slot->remote, serial, &call->err);
     if (rc != REMOTE_OK)
         return pkcs11_rv(slot->remote, rc, PKCS11_DOING_OTHER);
-    pkcs11_module_pad(info.label, sizeof(info.label), name);
-    pkcs11_module_pad(info.manufacturerID, sizeof(info.manufacturerID), PKCS11_MANUFACTURER);
+    pkcs11_module_pad(info.serialNumber, sizeof(info.serialNumber), serial);
+    pkcs11_module_pad(info.label, sizeof(info.label), remote_slot_name(slot->remote));
+    pkcs11_module_pad(info.manufacturerID, sizeof(info.manufacturerID),
+                      REMOTE_IDENTITY_MANUFACTURER);
     pkcs11_module_pad(info.model, sizeof(info.model), remote_slot_backend(slot->remote));
     pkcs11_module_pad(info.utcTime, sizeof(info.utcTime), ""); /* no CKF_CLOCK_ON_TOKEN */
     info.flags = token_flags(slot->remote);
@@ -241,6 +250,9 @@ static void info_add_row(CK_MECHANISM_INFO *info, const struct remote_slot *slot
     static const struct {
         CK_ULONG min, max;
     } here[REMOTE_KEY_TYPE_COUNT] = {
+        [REMOTE_KEY_RSA] = { REMOTE_SESSION_RSA_MIN, REMOTE_SESSION_RSA_MAX },
+        [REMOTE_KEY_EC] = { 224, 521 },
+        [REMOTE_KEY_ED25519] = { 256, 256 },
         [REMOTE_KEY_AES] = { 16, 32 },
         [REMOTE_KEY_CHACHA20] = { 32, 32 },
         [REMOTE_KEY_GENERIC] = { 1, REMOTE_SECRET_KEY_MAX },
@@ -406,24 +418,4 @@ static CK_RV logout(struct pkcs11_call *call, CK_SESSION_HANDLE session)
 CK_RV C_Logout(CK_SESSION_HANDLE session)
 {
     return PKCS11_CALL(call, logout(call, session));
-}
-
-/*
- * Slots come and go with a reload of the configuration, which this module does not do: a caller
- * that blocks waits for C_Finalize (section 5.5.4).
- */
-static CK_RV wait_for_slot_event(struct pkcs11_call *call, CK_FLAGS flags, const CK_SLOT_ID *ret,
-                                 const void *reserved)
-{
-    if (!ret || reserved)
-        return CKR_ARGUMENTS_BAD;
-    if (flags & CKF_DONT_BLOCK)
-        return CKR_NO_EVENT;
-    pkcs11_module_wait_end(call);
-    return CKR_CRYPTOKI_NOT_INITIALIZED;
-}
-
-CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID_PTR ret, CK_VOID_PTR reserved)
-{
-    return PKCS11_CALL(call, wait_for_slot_event(call, flags, ret, reserved));
 }

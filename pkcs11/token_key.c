@@ -5,6 +5,8 @@
 
 #include "attribute.h"
 #include "module.h"
+#include "pair.h"
+#include "parts.h"
 
 /* ---- may it? ---- */
 
@@ -16,7 +18,8 @@ CK_RV pkcs11_token_key_allowed(struct pkcs11_call *call, enum remote_allow what)
     } words[] = { { REMOTE_ALLOW_GENERATE, "generate" },
                   { REMOTE_ALLOW_IMPORT, "import" },
                   { REMOTE_ALLOW_ROTATE, "rotate" },
-                  { REMOTE_ALLOW_DESTROY, "destroy" } };
+                  { REMOTE_ALLOW_DESTROY, "destroy" },
+                  { REMOTE_ALLOW_LABEL, "label" } };
     const struct remote_slot *slot = call->session->slot->remote;
     const char *word = "";
 
@@ -181,10 +184,7 @@ static CK_RV read_type(const struct pkcs11_template *template, CK_OBJECT_CLASS c
     PKCS11_TRY(pkcs11_template_ulong(template, CKA_KEY_TYPE, &type));
     if (class == CKO_SECRET_KEY)
         return pkcs11_secret_core_type(type, ret) ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
-    if (type != CKK_RSA && type != CKK_EC && type != CKK_EC_EDWARDS)
-        return CKR_ATTRIBUTE_VALUE_INVALID;
-    *ret = type == CKK_RSA ? REMOTE_KEY_RSA : type == CKK_EC ? REMOTE_KEY_EC : REMOTE_KEY_ED25519;
-    return CKR_OK;
+    return pkcs11_pair_core_type(type, ret) ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
 }
 
 CK_RV pkcs11_token_key_expect(struct pkcs11_call *call, const struct pkcs11_template *template,
@@ -200,61 +200,10 @@ CK_RV pkcs11_token_key_expect(struct pkcs11_call *call, const struct pkcs11_temp
 
 /* ---- C_CreateObject ---- */
 
-static struct remote_slice part(const struct pkcs11_template *template, CK_ATTRIBUTE_TYPE type)
-{
-    const CK_ATTRIBUTE *attribute = pkcs11_template_find(template, type);
-
-    return attribute ? remote_slice(attribute->pValue, attribute->ulValueLen)
-                     : remote_slice(NULL, 0);
-}
-
-static CK_RV check_parts(const struct pkcs11_template *template, enum remote_key_type type)
-{
-    static const CK_ATTRIBUTE_TYPE rsa[] = { CKA_MODULUS,          CKA_PUBLIC_EXPONENT,
-                                             CKA_PRIVATE_EXPONENT, CKA_PRIME_1,
-                                             CKA_PRIME_2,          CKA_EXPONENT_1,
-                                             CKA_EXPONENT_2,       CKA_COEFFICIENT };
-    static const CK_ATTRIBUTE_TYPE curve[] = { CKA_EC_PARAMS, CKA_VALUE };
-    const CK_ATTRIBUTE_TYPE *needed = type == REMOTE_KEY_RSA ? rsa : curve;
-    size_t count = type == REMOTE_KEY_RSA ? ARRAY_SIZE(rsa) : ARRAY_SIZE(curve);
-
-    for (size_t i = 0; i < count; i++)
-        if (!pkcs11_template_find(template, needed[i]))
-            return CKR_TEMPLATE_INCOMPLETE;
-    return CKR_OK;
-}
-
-static CK_RV private_material(struct pkcs11_call *call, const struct pkcs11_template *template,
-                              struct remote_key_spec *spec, struct remote_buf *ret)
-{
-    struct remote_private parts = {
-        .type = spec->type,
-        .modulus = part(template, CKA_MODULUS),
-        .exponent = part(template, CKA_PUBLIC_EXPONENT),
-        .private_exponent = part(template, CKA_PRIVATE_EXPONENT),
-        .prime1 = part(template, CKA_PRIME_1),
-        .prime2 = part(template, CKA_PRIME_2),
-        .exponent1 = part(template, CKA_EXPONENT_1),
-        .exponent2 = part(template, CKA_EXPONENT_2),
-        .coefficient = part(template, CKA_COEFFICIENT),
-        .value = part(template, CKA_VALUE),
-    };
-    enum remote_key_type type = spec->type;
-
-    PKCS11_TRY(check_parts(template, spec->type));
-    if (type != REMOTE_KEY_RSA &&
-        (!remote_local_ec_params(part(template, CKA_EC_PARAMS), &type, &spec->curve, &spec->bits) ||
-         type != spec->type))
-        return CKR_ATTRIBUTE_VALUE_INVALID;
-    parts.curve = spec->curve;
-    return pkcs11_rv(NULL, remote_local_pkcs8(&parts, ret, &spec->bits, &call->err),
-                     PKCS11_DOING_OBJECT);
-}
-
 static CK_RV secret_material(const struct pkcs11_template *template, struct remote_key_spec *spec,
                              struct remote_slice *ret)
 {
-    *ret = part(template, CKA_VALUE);
+    *ret = pkcs11_parts_find(template, CKA_VALUE);
     if (!pkcs11_template_find(template, CKA_VALUE))
         return CKR_TEMPLATE_INCOMPLETE;
     if (pkcs11_template_find(template, CKA_VALUE_LEN))
@@ -276,7 +225,7 @@ CK_RV pkcs11_token_key_create(struct pkcs11_call *call, const struct pkcs11_temp
     if (class == CKO_SECRET_KEY) {
         PKCS11_TRY(secret_material(template, &wish.spec, &material));
     } else {
-        PKCS11_TRY(private_material(call, template, &wish.spec, &made));
+        PKCS11_TRY(pkcs11_parts_private(call, template, &wish.spec, &made));
         material = remote_buf_slice(&made);
     }
     return pkcs11_token_key_import(call, &wish, material, ret);
@@ -317,4 +266,47 @@ CK_RV pkcs11_token_key_destroy(struct pkcs11_call *call, const struct pkcs11_obj
     if (rc == REMOTE_OK || rc == REMOTE_E_NOT_FOUND)
         pkcs11_object_forget_name(call, call->session->slot, object->key->name);
     return pkcs11_rv(slot, rc, PKCS11_DOING_OBJECT);
+}
+
+/* ---- C_SetAttributeValue ---- */
+
+/* CKA_LABEL is all that can be changed of a service's key, and only where that can be done. */
+static CK_RV read_new_label(const struct pkcs11_object *object,
+                            const struct pkcs11_template *template,
+                            char name[REMOTE_KEY_NAME_MAX + 1])
+{
+    for (CK_ULONG i = 0; i < template->count; i++) {
+        CK_ATTRIBUTE_TYPE type = template->attributes[i].type;
+
+        if (!pkcs11_attribute_known(object->class, object->key->type, type))
+            return CKR_ATTRIBUTE_TYPE_INVALID;
+        if (type != CKA_LABEL)
+            return CKR_ATTRIBUTE_READ_ONLY;
+    }
+    PKCS11_TRY(read_label(template, name));
+    return name[0] != '\0' ? CKR_OK
+                           : CKR_ATTRIBUTE_VALUE_INVALID; /* it has to be called something */
+}
+
+CK_RV pkcs11_token_key_rename(struct pkcs11_call *call, const struct pkcs11_object *object,
+                              const struct pkcs11_template *template)
+{
+    struct remote_slot *slot = call->session->slot->remote;
+    char label[REMOTE_KEY_NAME_MAX + 1] = "";
+    struct remote_key *key = NULL;
+    enum remote_rc rc;
+
+    PKCS11_TRY(pkcs11_token_key_allowed(call, REMOTE_ALLOW_LABEL));
+    if (object->cert || object->class == CKO_PUBLIC_KEY || !object->key->latest)
+        return CKR_ACTION_PROHIBITED; /* as for C_DestroyObject */
+    PKCS11_TRY(read_new_label(object, template, label));
+    if (strcmp(label, object->key->name) == 0)
+        return CKR_OK;
+    rc = remote_slot_rename(slot, object->key->name, label, &key, &call->err);
+    if (rc != REMOTE_OK)
+        return rc == REMOTE_E_UNSUPPORTED ? CKR_ACTION_PROHIBITED
+                                          : pkcs11_rv(slot, rc, PKCS11_DOING_OBJECT);
+    pkcs11_object_rename(call, call->session->slot, object->key->name, key);
+    remote_key_unref(key);
+    return CKR_OK;
 }

@@ -47,5 +47,8 @@ CK_RV pkcs11_token_key_unwrapped(struct pkcs11_call *call, struct pkcs11_token_k
                                  struct remote_slice material, CK_OBJECT_HANDLE *ret);
 /* With all its versions, and all its handles. */
 CK_RV pkcs11_token_key_destroy(struct pkcs11_call *call, const struct pkcs11_object *object);
+/* C_SetAttributeValue of CKA_LABEL; the key's handles stay. */
+CK_RV pkcs11_token_key_rename(struct pkcs11_call *call, const struct pkcs11_object *object,
+                              const struct pkcs11_template *template);
 
 #endif

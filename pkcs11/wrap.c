@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * PKCS#11 3.0 section 5.18: wrapping and unwrapping, which is encrypting and decrypting the value
- * of a session key. Under a service's secret key either is one request; under its RSA key only
- * unwrapping is. A service's own keys are never wrapped: they do not come out.
+ * of a session key, or the PKCS#8 of a private one. Under a service's secret key either is one
+ * request; under its RSA key only unwrapping is. A service's own keys are never wrapped: they do
+ * not come out.
  */
 #include "module.h"
+#include "pair.h"
 #include "token_key.h"
 
 /* ---- C_WrapKey ---- */
@@ -43,7 +45,7 @@ static CK_RV wrap_key(struct pkcs11_call *call, const CK_MECHANISM *mechanism,
     PKCS11_TRY(pkcs11_object_get_key(call, call->session->slot, key, &object));
     PKCS11_TRY(pkcs11_operation_open(call, &operation, PKCS11_WRAP, mechanism, wrapping_key));
     PKCS11_TRY(check_wrapped(&object));
-    return wrap_value(call, &operation, remote_secret_key_value(object.secret->key), out, out_len);
+    return wrap_value(call, &operation, pkcs11_secret_material(object.secret), out, out_len);
 }
 
 CK_RV C_WrapKey(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism,
@@ -67,10 +69,10 @@ static CK_RV unwrap_value(struct pkcs11_call *call, struct pkcs11_operation *ope
 }
 
 /* What came out must be a key of the type, and of the length where the template states one. */
-static CK_RV new_key(struct pkcs11_call *call, const struct pkcs11_secret *secret,
-                     const struct pkcs11_template *template, struct remote_slice value,
-                     struct remote_secret_key **ret)
+static CK_RV complete_secret(struct pkcs11_call *call, struct pkcs11_secret *secret,
+                             const struct pkcs11_template *template, struct remote_slice value)
 {
+    struct remote_secret_key *key = NULL;
     enum remote_key_type type = REMOTE_KEY_GENERIC;
     CK_ULONG len = value.len;
     enum remote_rc rc;
@@ -80,23 +82,27 @@ static CK_RV new_key(struct pkcs11_call *call, const struct pkcs11_secret *secre
         return CKR_TEMPLATE_INCONSISTENT;
     if (!pkcs11_secret_core_type(pkcs11_secret_type(secret), &type))
         return CKR_ATTRIBUTE_VALUE_INVALID;
-    rc = remote_secret_key_new(type, value, ret, &call->err);
-    return rc == REMOTE_E_LENGTH || rc == REMOTE_E_USAGE ? CKR_WRAPPED_KEY_INVALID
-                                                         : pkcs11_rv(NULL, rc, PKCS11_DOING_UNWRAP);
+    rc = remote_secret_key_new(type, value, &key, &call->err);
+    if (rc == REMOTE_E_LENGTH || rc == REMOTE_E_USAGE)
+        return CKR_WRAPPED_KEY_INVALID;
+    if (rc != REMOTE_OK)
+        return pkcs11_rv(NULL, rc, PKCS11_DOING_UNWRAP);
+    return pkcs11_secret_complete(call, secret, key, PKCS11_UNWRAPPING, CK_UNAVAILABLE_INFORMATION);
 }
 
 static CK_RV unwrap_session_key(struct pkcs11_call *call, struct pkcs11_operation *operation,
-                                struct remote_slice wrapped, const struct pkcs11_template *template,
-                                CK_OBJECT_HANDLE *ret)
+                                struct remote_slice wrapped, CK_OBJECT_CLASS class,
+                                const struct pkcs11_template *template, CK_OBJECT_HANDLE *ret)
 {
     CLEANUP(pkcs11_secret_drop) struct pkcs11_secret *secret = NULL;
-    struct remote_secret_key *key = NULL;
+    struct remote_slice value;
 
-    PKCS11_TRY(pkcs11_secret_read(call->session->slot, template, PKCS11_UNWRAPPING, NULL, &secret));
+    PKCS11_TRY(pkcs11_secret_read_class(call->session->slot, class, template, PKCS11_UNWRAPPING,
+                                        NULL, &secret));
     PKCS11_TRY(unwrap_value(call, operation, wrapped));
-    PKCS11_TRY(new_key(call, secret, template, remote_buf_slice(&operation->output), &key));
-    PKCS11_TRY(
-        pkcs11_secret_complete(call, secret, key, PKCS11_UNWRAPPING, CK_UNAVAILABLE_INFORMATION));
+    value = remote_buf_slice(&operation->output);
+    PKCS11_TRY(class == CKO_SECRET_KEY ? complete_secret(call, secret, template, value)
+                                       : pkcs11_pair_unwrapped(call, secret, template, value));
     return pkcs11_secret_store(call, &secret, ret);
 }
 
@@ -121,9 +127,9 @@ static CK_RV unwrap(struct pkcs11_call *call, struct pkcs11_operation *operation
     PKCS11_TRY(pkcs11_template_begin(template, &class, &token));
     if (token)
         return unwrap_token_key(call, operation, wrapped, class, template, ret);
-    if (class != CKO_SECRET_KEY)
-        return CKR_ATTRIBUTE_VALUE_INVALID; /* session objects are secret keys only */
-    return unwrap_session_key(call, operation, wrapped, template, ret);
+    if (class != CKO_SECRET_KEY && class != CKO_PRIVATE_KEY)
+        return CKR_ATTRIBUTE_VALUE_INVALID; /* nothing else is ever wrapped */
+    return unwrap_session_key(call, operation, wrapped, class, template, ret);
 }
 
 static CK_RV unwrap_key(struct pkcs11_call *call, const CK_MECHANISM *mechanism,

@@ -33,11 +33,15 @@ void hsm_inventory_clear(struct hsm_inventory *inventory)
 static enum remote_rc read_item(struct hsm_session *session, struct hsm_item *item,
                                 struct remote_error *err)
 {
-    if (item->class != CKO_CERTIFICATE)
-        REMOTE_TRY(hsm_attribute_number(session, item->object, CKA_KEY_TYPE, CKK_VENDOR_DEFINED,
-                                        &item->type, err));
-    REMOTE_TRY(hsm_attribute(session, item->object, CKA_LABEL, &item->label, err));
-    return hsm_attribute(session, item->object, CKA_ID, &item->id, err);
+    CLEANUP(remote_buf_clear) struct remote_buf type = { 0 };
+    const struct hsm_value values[] = { { CKA_LABEL, &item->label },
+                                        { CKA_ID, &item->id },
+                                        { CKA_KEY_TYPE, &type } }; /* no certificate has that */
+    size_t count = ARRAY_SIZE(values) - (item->class == CKO_CERTIFICATE);
+
+    REMOTE_TRY(hsm_attributes(session, item->object, values, count, err));
+    item->type = hsm_value_number(&type, CKK_VENDOR_DEFINED);
+    return REMOTE_OK;
 }
 
 static enum remote_rc take_class(struct hsm_session *session, CK_OBJECT_CLASS class,
@@ -121,22 +125,31 @@ static enum remote_rc look(const struct hsm *hsm, CK_OBJECT_CLASS class, CK_ATTR
     return REMOTE_OK;
 }
 
-enum remote_rc hsm_find_by(struct hsm_session *session, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE by,
-                           struct remote_slice value, struct hsm_objects *ret,
-                           struct remote_error *err)
+enum remote_rc hsm_find_known(struct hsm_session *session, CK_OBJECT_CLASS class,
+                              CK_ATTRIBUTE_TYPE by, struct remote_slice value,
+                              struct hsm_objects *ret, struct remote_error *err)
 {
     struct hsm *hsm = session->hsm;
-    CK_BBOOL token = CK_TRUE;
-    CK_ATTRIBUTE wanted[] = { { CKA_CLASS, &class, sizeof(class) },
-                              { CKA_TOKEN, &token, sizeof(token) },
-                              { by, (void *)value.data, value.len } };
     enum remote_rc rc = REMOTE_OK;
 
     remote_lock_acquire(&hsm->lock);
     if (session->epoch == hsm->epoch && session->generation == hsm->generation)
         rc = look(hsm, class, by, value, ret, err);
     remote_lock_release(&hsm->lock);
-    if (rc != REMOTE_OK || ret->count > 0)
-        return rc;
+    return rc;
+}
+
+enum remote_rc hsm_find_by(struct hsm_session *session, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE by,
+                           struct remote_slice value, struct hsm_objects *ret,
+                           struct remote_error *err)
+{
+    CK_BBOOL token = CK_TRUE;
+    CK_ATTRIBUTE wanted[] = { { CKA_CLASS, &class, sizeof(class) },
+                              { CKA_TOKEN, &token, sizeof(token) },
+                              { by, (void *)value.data, value.len } };
+
+    REMOTE_TRY(hsm_find_known(session, class, by, value, ret, err));
+    if (ret->count > 0)
+        return REMOTE_OK;
     return hsm_find(session, wanted, ARRAY_SIZE(wanted), ret, err);
 }

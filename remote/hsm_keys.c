@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "encode.h"
 #include "hsm.h"
@@ -17,6 +18,7 @@
 
 #define UNLABELLED "id-"
 #define SECRET_MAX 65536 /* bytes */
+#define SECONDS_PER_DAY (24 * 60 * 60)
 
 static bool is_served(CK_OBJECT_CLASS class, CK_KEY_TYPE type)
 {
@@ -101,11 +103,14 @@ static enum remote_rc add_candidate(struct hsm_session *session, CK_OBJECT_HANDL
                                     CK_OBJECT_CLASS class, struct hsm_candidates *ret,
                                     struct remote_error *err)
 {
+    CLEANUP(remote_buf_clear) struct remote_buf type = { 0 };
+    CLEANUP(remote_buf_clear) struct remote_buf id = { 0 };
+    const struct hsm_value values[] = { { CKA_KEY_TYPE, &type }, { CKA_ID, &id } };
     struct hsm_candidate *longer, candidate = { .object = object, .class = class };
     size_t cap = ret->cap ? ret->cap * 2 : 4;
 
-    REMOTE_TRY(hsm_attribute_number(session, object, CKA_KEY_TYPE, CKK_VENDOR_DEFINED,
-                                    &candidate.type, err));
+    REMOTE_TRY(hsm_attributes(session, object, values, ARRAY_SIZE(values), err));
+    candidate.type = hsm_value_number(&type, CKK_VENDOR_DEFINED);
     if (!is_served(class, candidate.type))
         return REMOTE_OK;
     if (ret->count == ret->cap) {
@@ -115,24 +120,39 @@ static enum remote_rc add_candidate(struct hsm_session *session, CK_OBJECT_HANDL
         ret->list = longer;
         ret->cap = cap;
     }
+    candidate.id = id;
+    id = (struct remote_buf){ 0 };
     ret->list[ret->count++] = candidate;
-    return hsm_attribute(session, object, CKA_ID, &ret->list[ret->count - 1].id, err);
+    return REMOTE_OK;
 }
 
-static enum remote_rc find_by(struct hsm_session *session, CK_ATTRIBUTE_TYPE by,
-                              struct remote_slice value, struct hsm_candidates *ret,
-                              struct remote_error *err)
+typedef enum remote_rc (*find_fn)(struct hsm_session *session, CK_OBJECT_CLASS class,
+                                  CK_ATTRIBUTE_TYPE by, struct remote_slice value,
+                                  struct hsm_objects *ret, struct remote_error *err);
+
+static enum remote_rc find_with(find_fn find, struct hsm_session *session, CK_ATTRIBUTE_TYPE by,
+                                struct remote_slice value, struct hsm_candidates *ret,
+                                struct remote_error *err)
 {
     static const CK_OBJECT_CLASS classes[] = { CKO_PRIVATE_KEY, CKO_SECRET_KEY };
 
     for (size_t c = 0; c < ARRAY_SIZE(classes); c++) {
         CLEANUP(hsm_objects_clear) struct hsm_objects found = { 0 };
 
-        REMOTE_TRY(hsm_find_by(session, classes[c], by, value, &found, err));
+        REMOTE_TRY(find(session, classes[c], by, value, &found, err));
         for (size_t i = 0; i < found.count; i++)
             REMOTE_TRY(add_candidate(session, found.list[i], classes[c], ret, err));
     }
     return REMOTE_OK;
+}
+
+/* A listing that knows the name in one class is not followed by a search in the other. */
+static enum remote_rc find_by(struct hsm_session *session, CK_ATTRIBUTE_TYPE by,
+                              struct remote_slice value, struct hsm_candidates *ret,
+                              struct remote_error *err)
+{
+    REMOTE_TRY(find_with(hsm_find_known, session, by, value, ret, err));
+    return ret->count > 0 ? REMOTE_OK : find_with(hsm_find_by, session, by, value, ret, err);
 }
 
 static int by_id(const void *a, const void *b)
@@ -173,40 +193,89 @@ struct reading { /* of one name, under way */
     struct remote_error *err;
 };
 
-static enum remote_rc read_uses(const struct reading *reading, const struct hsm_candidate *from,
-                                struct remote_key *key)
-{
-    struct hsm_session *session = reading->session;
-    bool sign, decrypt, encrypt = true; /* with a public key it is done here */
+struct facts { /* of one key object, read in one call */
+    struct remote_buf sign, decrypt, encrypt, always_authenticate, start, end, len;
+};
 
-    REMOTE_TRY(hsm_attribute_bool(session, from->object, CKA_SIGN, &sign, reading->err));
-    REMOTE_TRY(hsm_attribute_bool(session, from->object, CKA_DECRYPT, &decrypt, reading->err));
-    if (from->class == CKO_SECRET_KEY)
-        REMOTE_TRY(hsm_attribute_bool(session, from->object, CKA_ENCRYPT, &encrypt, reading->err));
-    if (sign && key->type != REMOTE_KEY_AES)
+static void facts_clear(struct facts *facts)
+{
+    remote_buf_clear(&facts->sign);
+    remote_buf_clear(&facts->decrypt);
+    remote_buf_clear(&facts->encrypt);
+    remote_buf_clear(&facts->always_authenticate);
+    remote_buf_clear(&facts->start);
+    remote_buf_clear(&facts->end);
+    remote_buf_clear(&facts->len);
+}
+
+/* What only one of the classes has comes last: the other does not ask for it. */
+static enum remote_rc read_facts(struct hsm_session *session, const struct hsm_candidate *from,
+                                 struct facts *ret, struct remote_error *err)
+{
+    bool secret = from->class == CKO_SECRET_KEY;
+    const struct hsm_value values[] = {
+        { CKA_SIGN, &ret->sign },
+        { CKA_DECRYPT, &ret->decrypt },
+        { CKA_START_DATE, &ret->start },
+        { CKA_END_DATE, &ret->end },
+        { secret ? CKA_ENCRYPT : CKA_ALWAYS_AUTHENTICATE,
+          secret ? &ret->encrypt : &ret->always_authenticate },
+        { CKA_VALUE_LEN, &ret->len },
+    };
+
+    return hsm_attributes(session, from->object, values, ARRAY_SIZE(values) - !secret, err);
+}
+
+static void take_uses(const struct facts *facts, const struct hsm_candidate *from,
+                      struct remote_key *key)
+{
+    /* with a public key it is done here */
+    bool encrypt = from->class != CKO_SECRET_KEY || hsm_value_bool(&facts->encrypt);
+
+    if (hsm_value_bool(&facts->sign) && key->type != REMOTE_KEY_AES)
         key->uses |= REMOTE_USE_SIGN | REMOTE_USE_VERIFY;
     if (key->type != REMOTE_KEY_RSA && key->type != REMOTE_KEY_AES)
-        return REMOTE_OK;
-    if (decrypt) /* unwrapping is decrypting here: the unwrapped key lives in this process */
+        return;
+    if (hsm_value_bool(&facts->decrypt)) /* unwrapping too: that key lives in this process */
         key->uses |= REMOTE_USE_DECRYPT | REMOTE_USE_UNWRAP;
     if (encrypt)
         key->uses |= REMOTE_USE_ENCRYPT | REMOTE_USE_WRAP;
-    return REMOTE_OK;
 }
 
-static enum remote_rc read_secret(const struct reading *reading, const struct hsm_candidate *from,
-                                  struct remote_key *key)
+/* CK_DATE: "20260131". What is no date is none. */
+static int64_t read_date(const struct remote_buf *value)
 {
-    CK_ULONG len;
+    struct tm tm = { 0 };
+    char text[sizeof(CK_DATE) + 1] = { 0 };
+    char *end;
 
-    REMOTE_TRY(
-        hsm_attribute_number(reading->session, from->object, CKA_VALUE_LEN, 0, &len, reading->err));
+    if (value->len != sizeof(CK_DATE))
+        return 0;
+    memcpy(text, value->data, sizeof(CK_DATE));
+    end = strptime(text, "%Y%m%d", &tm);
+    return end != NULL && *end == '\0' ? (int64_t)timegm(&tm) : 0;
+}
+
+/* From the first second of one day, UTC, to the last of the other. */
+static void take_dates(const struct facts *facts, struct remote_key *key)
+{
+    int64_t end = read_date(&facts->end);
+
+    key->not_before = read_date(&facts->start);
+    key->not_after = end != 0 ? end + SECONDS_PER_DAY - 1 : 0;
+}
+
+static enum remote_rc take_secret(const struct facts *facts, const struct hsm_candidate *from,
+                                  struct remote_key *key, struct remote_error *err)
+{
+    CK_ULONG len = hsm_value_number(&facts->len, 0);
+
     if (len == 0 || len > SECRET_MAX)
-        return REMOTE_FAIL(reading->err, REMOTE_E_UNSUPPORTED,
+        return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED,
                            "key '%s': the token tells no size that is served", key->name);
     key->type = from->type == CKK_AES ? REMOTE_KEY_AES : REMOTE_KEY_GENERIC;
     key->bits = (unsigned)len * 8;
-    return remote_local_set_secret_id(key, remote_slot_name(key->slot), reading->err);
+    return remote_local_set_secret_id(key, remote_slot_name(key->slot), err);
 }
 
 static void note_handle(struct reading *reading, const struct remote_key *key,
@@ -227,17 +296,19 @@ static void note_handle(struct reading *reading, const struct remote_key *key,
 static enum remote_rc fill_key(struct reading *reading, const struct hsm_candidate *from,
                                struct remote_key *key)
 {
+    CLEANUP(facts_clear) struct facts facts = { 0 };
     struct hsm_private private = { from->object, from->type, remote_buf_slice(&from->id),
                                    remote_slice_str(key->name) };
     struct hsm_handle handle = { .object = from->object };
 
+    REMOTE_TRY(read_facts(reading->session, from, &facts, reading->err));
     if (from->class == CKO_PRIVATE_KEY)
         REMOTE_TRY(hsm_public_read(reading->session, &private, key, reading->err));
     else
-        REMOTE_TRY(read_secret(reading, from, key));
-    REMOTE_TRY(read_uses(reading, from, key));
-    REMOTE_TRY(hsm_attribute_bool(reading->session, from->object, CKA_ALWAYS_AUTHENTICATE,
-                                  &handle.always_authenticate, reading->err));
+        REMOTE_TRY(take_secret(&facts, from, key, reading->err));
+    take_uses(&facts, from, key);
+    take_dates(&facts, key);
+    handle.always_authenticate = hsm_value_bool(&facts.always_authenticate);
     key->enabled = true;
     note_handle(reading, key, handle);
     return REMOTE_OK;

@@ -8,8 +8,10 @@
 #define FIND_BATCH 256
 /* A search must end, whatever a broken module answers. */
 #define OBJECTS_MAX (1u << 20)
-#define ATTRIBUTE_FIRST 512
-#define ATTRIBUTE_MAX (64u << 10) /* bytes; a certificate with everything has less */
+/* Bytes. Not a size that a value has, so that one the module did not touch is told apart. */
+#define ATTRIBUTE_FIRST 519
+#define ATTRIBUTE_MAX (64u << 10) /* a certificate with everything has less */
+#define ATTRIBUTES_AT_ONCE 8
 
 /* ---- finding ---- */
 
@@ -84,10 +86,11 @@ static bool is_absent(CK_RV rv, const CK_ATTRIBUTE *attribute)
            attribute->ulValueLen == CK_UNAVAILABLE_INFORMATION;
 }
 
-static CK_RV get_value(struct hsm_session *session, CK_OBJECT_HANDLE object,
-                       CK_ATTRIBUTE *attribute)
+static CK_RV get_values(struct hsm_session *session, CK_OBJECT_HANDLE object,
+                        CK_ATTRIBUTE *attributes, size_t count)
 {
-    return HSM_CALL(session->functions, C_GetAttributeValue, session->handle, object, attribute, 1);
+    return HSM_CALL(session->functions, C_GetAttributeValue, session->handle, object, attributes,
+                    count);
 }
 
 enum remote_rc hsm_attribute(struct hsm_session *session, CK_OBJECT_HANDLE object,
@@ -103,7 +106,7 @@ enum remote_rc hsm_attribute(struct hsm_session *session, CK_OBJECT_HANDLE objec
 
         if (attribute.pValue == NULL)
             return remote_buf_check(ret, err);
-        rv = get_value(session, object, &attribute);
+        rv = get_values(session, object, &attribute, 1);
         if (rv == CKR_BUFFER_TOO_SMALL && room == ATTRIBUTE_FIRST) {
             room = ATTRIBUTE_MAX;
             continue;
@@ -120,36 +123,60 @@ enum remote_rc hsm_attribute(struct hsm_session *session, CK_OBJECT_HANDLE objec
     }
 }
 
-/* Fixed-size ones: of another size is as good as absent. */
-static enum remote_rc fixed(struct hsm_session *session, CK_OBJECT_HANDLE object,
-                            CK_ATTRIBUTE_TYPE type, void *ret, size_t size,
-                            struct remote_error *err)
+/* The codes after which the other attributes have been answered (PKCS#11 3.0, 5.7.5). */
+static bool is_of_one(CK_RV rv)
 {
-    CLEANUP(remote_buf_clear) struct remote_buf value = { 0 };
+    return rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE ||
+           rv == CKR_BUFFER_TOO_SMALL;
+}
 
-    REMOTE_TRY(hsm_attribute(session, object, type, &value, err));
-    if (value.len == size)
-        memcpy(ret, value.data, size);
+static enum remote_rc reserve_all(const struct hsm_value *values, size_t count,
+                                  CK_ATTRIBUTE *attributes, struct remote_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        remote_buf_truncate(values[i].into, 0);
+        attributes[i] =
+            (CK_ATTRIBUTE){ values[i].type, remote_buf_reserve(values[i].into, ATTRIBUTE_FIRST),
+                            ATTRIBUTE_FIRST };
+        REMOTE_TRY(remote_buf_check(values[i].into, err));
+    }
     return REMOTE_OK;
 }
 
-enum remote_rc hsm_attribute_bool(struct hsm_session *session, CK_OBJECT_HANDLE object,
-                                  CK_ATTRIBUTE_TYPE type, bool *ret, struct remote_error *err)
+/*
+ * One that is absent or too long makes the call fail as a whole; some modules then leave those
+ * behind it alone. Whatever is in doubt is asked for by itself.
+ */
+enum remote_rc hsm_attributes(struct hsm_session *session, CK_OBJECT_HANDLE object,
+                              const struct hsm_value *values, size_t count,
+                              struct remote_error *err)
 {
-    CK_BBOOL value = CK_FALSE;
+    CK_ATTRIBUTE attributes[ATTRIBUTES_AT_ONCE];
+    CK_RV rv;
 
-    REMOTE_TRY(fixed(session, object, type, &value, sizeof(value), err));
-    *ret = value != CK_FALSE;
+    if (count > ATTRIBUTES_AT_ONCE)
+        return REMOTE_FAIL(err, REMOTE_E_USAGE, "too many attributes at once");
+    REMOTE_TRY(reserve_all(values, count, attributes, err));
+    rv = get_values(session, object, attributes, count);
+    if (rv != CKR_OK && !is_of_one(rv))
+        return hsm_fail(session, "C_GetAttributeValue", rv, err);
+    for (size_t i = 0; i < count; i++) {
+        if (attributes[i].ulValueLen < ATTRIBUTE_FIRST)
+            values[i].into->len = attributes[i].ulValueLen;
+        else
+            REMOTE_TRY(hsm_attribute(session, object, values[i].type, values[i].into, err));
+    }
     return REMOTE_OK;
 }
 
-enum remote_rc hsm_attribute_number(struct hsm_session *session, CK_OBJECT_HANDLE object,
-                                    CK_ATTRIBUTE_TYPE type, CK_ULONG otherwise, CK_ULONG *ret,
-                                    struct remote_error *err)
+bool hsm_value_bool(const struct remote_buf *value)
 {
-    CK_ULONG value = otherwise;
+    return value->len == sizeof(CK_BBOOL) && value->data[0] != CK_FALSE;
+}
 
-    REMOTE_TRY(fixed(session, object, type, &value, sizeof(value), err));
-    *ret = value;
-    return REMOTE_OK;
+CK_ULONG hsm_value_number(const struct remote_buf *value, CK_ULONG otherwise)
+{
+    if (value->len == sizeof(otherwise))
+        memcpy(&otherwise, value->data, sizeof(otherwise));
+    return otherwise;
 }

@@ -48,9 +48,10 @@ static enum remote_rc spki_of_rsa(struct hsm_session *session, CK_OBJECT_HANDLE 
     CLEANUP(remote_buf_clear) struct remote_buf exponent = { 0 };
     CLEANUP(remote_buf_clear) struct remote_buf numbers = { 0 };
     CLEANUP(remote_buf_clear) struct remote_buf key = { 0 };
+    const struct hsm_value values[] = { { CKA_MODULUS, &modulus },
+                                        { CKA_PUBLIC_EXPONENT, &exponent } };
 
-    REMOTE_TRY(hsm_attribute(session, object, CKA_MODULUS, &modulus, err));
-    REMOTE_TRY(hsm_attribute(session, object, CKA_PUBLIC_EXPONENT, &exponent, err));
+    REMOTE_TRY(hsm_attributes(session, object, values, ARRAY_SIZE(values), err));
     if (modulus.len == 0 || exponent.len == 0)
         return REMOTE_OK;
     remote_der_append_unsigned(&numbers, remote_buf_slice(&modulus));
@@ -77,9 +78,9 @@ static enum remote_rc spki_of_ec(struct hsm_session *session, CK_OBJECT_HANDLE o
 {
     CLEANUP(remote_buf_clear) struct remote_buf params = { 0 };
     CLEANUP(remote_buf_clear) struct remote_buf point = { 0 };
+    const struct hsm_value values[] = { { CKA_EC_PARAMS, &params }, { CKA_EC_POINT, &point } };
 
-    REMOTE_TRY(hsm_attribute(session, object, CKA_EC_PARAMS, &params, err));
-    REMOTE_TRY(hsm_attribute(session, object, CKA_EC_POINT, &point, err));
+    REMOTE_TRY(hsm_attributes(session, object, values, ARRAY_SIZE(values), err));
     if (params.len == 0 || point.len == 0)
         return REMOTE_OK;
     return join_spki(literal(OID_EC), remote_buf_slice(&params),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate.h"
 #include "hsm.h"
 #include "slot_private.h"
 
@@ -59,7 +60,8 @@ void hsm_sessions_clear(struct hsm *hsm)
         close_all(hsm->functions, hsm->idle, hsm->idle_count);
         hsm_module_finalize(hsm->functions);
     }
-    hsm_module_unload(hsm->functions);
+    if (!remote_gate_cut_off())
+        hsm_module_unload(hsm->functions);
     hsm_handles_clear(&hsm->handles);
     hsm_inventory_clear(&hsm->inventory);
     remote_secret_clear(&hsm->login_pin);
@@ -354,6 +356,10 @@ static enum remote_rc try_acquire(struct hsm *hsm, const struct remote_grant *gr
 {
     ret->handle = CK_INVALID_HANDLE;
     notice_fork(hsm);
+    if (remote_gate_cut_off())
+        return REMOTE_FAIL(err, REMOTE_E_UNAVAILABLE,
+                           "this process was forked while a call of an HSM's module hung, whose "
+                           "locks it may have inherited; it cannot use the HSM, start it anew");
     if (hsm->busy)
         return wait_step(hsm, deadline_ms, err);
     if (hsm->epoch == 0)
@@ -408,4 +414,24 @@ void hsm_session_release(struct hsm_session *session)
     if (orphans.own != CK_INVALID_HANDLE)
         close_all(session->functions, &orphans.own, 1);
     session->handle = CK_INVALID_HANDLE;
+}
+
+/* The array stays: who has a session counts on room for it there. */
+void hsm_sessions_trim(struct hsm *hsm)
+{
+    CK_SESSION_HANDLE handle = CK_INVALID_HANDLE;
+
+    do {
+        bool any;
+
+        remote_lock_acquire(&hsm->lock);
+        notice_fork(hsm);
+        any = hsm->idle_count > 0;
+        handle = any ? hsm->idle[--hsm->idle_count] : CK_INVALID_HANDLE;
+        if (any)
+            one_less(hsm);
+        remote_lock_release(&hsm->lock);
+        if (any)
+            close_all(hsm->functions, &handle, 1);
+    } while (handle != CK_INVALID_HANDLE);
 }

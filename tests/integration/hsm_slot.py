@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SoftHSM2 as a slot: what it answers through the module is what it answers by itself."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 
 from harness import CK, HarnessTestCase, TempConfig, oaep, pss
-from p11 import Module
+from p11 import Module, template
 
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 PIN = "1234"
@@ -266,6 +267,85 @@ class LifeTest(HsmSlotTestCase):
             session.sign(session.private_key("app"), CK.CKM_ECDSA, DIGEST)
             session.logout()
             self.assert_rv(CK.CKR_PIN_INCORRECT, session.login, "9999")
+
+
+class LabelTest(HsmSlotTestCase):
+    @classmethod
+    def configure(cls, **options):
+        super().configure(**dict({"allow": "label"}, **options))
+
+    def cli(self, *args, code=0):
+        done = self.run_cli(self.config, *args)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def labels(self, object_class):
+        listed = self.token.tool("--list-objects", "--type", object_class).decode()
+        return {line.split()[-1] for line in listed.splitlines() if "label:" in line}
+
+    def test_label_when_name_is_free_then_all_objects_of_the_key_have_it(self):
+        public = self.cli("public", "--key", "other")
+        self.assertIn("key 'spare' of slot 'web': renamed, version 1, ec P-256",
+                      self.cli("label", "--key", "other", "--label", "spare"))
+        self.addCleanup(self.cli, "label", "--key", "spare", "--label", "other")
+        self.assertEqual(self.cli("public", "--key", "spare"), public)
+        self.assertIn("no key 'other'", self.cli("public", "--key", "other", code=1))
+        for object_class in ("privkey", "pubkey"):
+            self.assertIn("spare", self.labels(object_class))
+            self.assertNotIn("other", self.labels(object_class))
+
+    def test_label_when_it_cannot_be_then_says_why_and_changes_nothing(self):
+        for args, code, text in (
+                (("--key", "app"), 2, "--label is missing"),
+                (("--key", "app", "--label", "a@v2"), 2, "'@' is what versions are named with"),
+                (("--key", "app", "--label", "rsa"), 1, "there is a key 'rsa' already"),
+                (("--key", "app", "--label", "app"), 1, "there is a key 'app' already"),
+                (("--key", "absent", "--label", "new"), 1, "there is no key 'absent'"),
+                (("--key", "app", "--label", "x" * 300), 1, "1 to 256 bytes")):
+            with self.subTest(args=args):
+                self.assertIn(text, self.cli("label", *args, code=code))
+        self.configure(allow="destroy")
+        self.addCleanup(self.configure)
+        self.assertIn("allow = label", self.cli("label", "--key", "app", "--label", "new", code=1))
+        self.assertEqual(self.labels("privkey"), {"rsa", "app", "other"})
+
+    def test_label_when_one_object_refuses_then_all_keep_their_name(self):
+        _, direct = self.scene()
+        fixed, copy = template({"CKA_MODIFIABLE": False}), ctypes.c_ulong()
+        with direct.module.session(direct.module.slot("hsm"), read_write=True) as session:
+            session.must("C_CopyObject", session.public_key("app"), fixed, 1, ctypes.byref(copy))
+            try:
+                self.assertIn("C_SetAttributeValue of the HSM's module: CKR_",
+                              self.cli("label", "--key", "app", "--label", "new", code=1))
+                self.assertEqual(self.labels("privkey"), {"rsa", "app", "other"})
+                self.assertEqual(self.labels("pubkey"), {"rsa", "app", "other"})
+            finally:
+                session.destroy(copy.value)
+
+    def test_label_by_attribute_then_handles_go_on(self):
+        web = self.open_module(self.config)
+        with web.session(web.slot("web"), read_write=True) as session:
+            key, public = session.private_key("app"), session.public_key("app")
+            for name in (b"renamed", b"app"):
+                self.assertEqual(session.attribute(key, "CKA_MODIFIABLE"), b"\x01")
+                session.must("C_SetAttributeValue", key, template({"CKA_LABEL": name}), 1)
+                self.assertEqual(session.attribute(key, "CKA_LABEL"), name)
+                self.assertEqual(session.private_key(name.decode()), key)
+                self.assertEqual(session.public_key(name.decode()), public)
+                session.sign(key, CK.CKM_ECDSA, DIGEST)
+            taken = template({"CKA_LABEL": "rsa"})
+            self.assert_rv(CK.CKR_ATTRIBUTE_VALUE_INVALID, session.must, "C_SetAttributeValue",
+                           key, taken, 1)
+
+    def test_label_then_other_sessions_go_on_with_the_key(self):
+        web = self.open_module(self.config)
+        with web.session(web.slot("web"), read_write=True) as one, \
+                web.session(web.slot("web")) as two:
+            key = two.private_key("app")
+            one.must("C_SetAttributeValue", one.private_key("app"), template({"CKA_LABEL": "new"}),
+                     1)
+            self.addCleanup(self.cli, "label", "--key", "new", "--label", "app")
+            two.sign(key, CK.CKM_ECDSA, DIGEST)
 
 
 if __name__ == "__main__":

@@ -375,6 +375,8 @@ def softhsm(directory):
 
 
 class SessionKeysTest(HarnessTestCase):
+    caller, cases, differences = Caller, CASES, DIFFERENCES
+
     @classmethod
     def setUpClass(cls):
         directory = tempfile.TemporaryDirectory()
@@ -391,23 +393,23 @@ class SessionKeysTest(HarnessTestCase):
         for module, label in ((self.soft, "soft"), (ours, "web")):
             session = self.enter(module.session(module.slot(label), read_write=True))
             session.login(PIN)
-            yield Caller(session)
+            yield self.caller(session)
 
     def test_answers_are_softhsms_but_for_the_listed(self):
         soft, ours = self.callers()
         found = {}
-        for name, function in CASES.items():
+        for name, function in self.cases.items():
             theirs, mine = flatten(function(soft)), flatten(function(ours))
             for what in theirs:
                 if theirs[what] != mine[what]:
                     found[name, what] = theirs[what], mine[what]
         for where, (theirs, mine) in found.items():
             with self.subTest(where=where):
-                self.assertIn(where, DIFFERENCES, "SoftHSM2 %r, ours %r" % (theirs, mine))
-                listed = DIFFERENCES[where]
+                self.assertIn(where, self.differences, "SoftHSM2 %r, ours %r" % (theirs, mine))
+                listed = self.differences[where]
                 self.assertIn(listed[0], (None, theirs))
                 self.assertIn(listed[1], (None, mine))
-        self.assertEqual(set(DIFFERENCES) - set(found), set(), "no difference any more")
+        self.assertEqual(set(self.differences) - set(found), set(), "no difference any more")
 
 
 if __name__ == "__main__":

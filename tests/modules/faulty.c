@@ -181,20 +181,23 @@ static CK_RV put(CK_ATTRIBUTE_PTR attribute, const void *value, CK_ULONG len)
 {
     if (attribute->ulValueLen < len)
         return CKR_BUFFER_TOO_SMALL;
-    memcpy(attribute->pValue, value, len);
+    if (len > 0)
+        memcpy(attribute->pValue, value, len);
     attribute->ulValueLen = faulty.attribute > 0 ? faulty.attribute : len;
     return CKR_OK;
 }
 
-CK_RV C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
-                          CK_ATTRIBUTE_PTR attribute, CK_ULONG count)
+static CK_RV put_date(CK_ATTRIBUTE_PTR attribute, const char *date)
+{
+    return put(attribute, date, date != NULL ? strlen(date) : 0);
+}
+
+static CK_RV answer(CK_ATTRIBUTE_PTR attribute)
 {
     CK_KEY_TYPE type = CKK_GENERIC_SECRET;
     CK_ULONG len = MAC_LEN;
     CK_BBOOL yes = CK_TRUE;
 
-    (void)session, (void)object, (void)count;
-    FAIL_IF_TOLD();
     switch (attribute->type) {
     case CKA_KEY_TYPE:
         return put(attribute, &type, sizeof(type));
@@ -206,10 +209,31 @@ CK_RV C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
         return put(attribute, &len, sizeof(len));
     case CKA_SIGN:
         return put(attribute, &yes, sizeof(yes));
+    case CKA_START_DATE:
+        return put_date(attribute, faulty.start);
+    case CKA_END_DATE:
+        return put_date(attribute, faulty.end);
     default:
         attribute->ulValueLen = CK_UNAVAILABLE_INFORMATION;
         return CKR_ATTRIBUTE_TYPE_INVALID;
     }
+}
+
+CK_RV C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+                          CK_ATTRIBUTE_PTR attributes, CK_ULONG count)
+{
+    CK_RV worst = CKR_OK;
+
+    (void)session, (void)object;
+    FAIL_IF_TOLD();
+    faulty.reads++;
+    for (CK_ULONG i = 0; i < count && !(faulty.stops_short && worst != CKR_OK); i++) {
+        CK_RV rv = answer(&attributes[i]);
+
+        if (rv != CKR_OK)
+            worst = rv;
+    }
+    return worst;
 }
 
 CK_RV C_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key)

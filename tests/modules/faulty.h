@@ -19,8 +19,11 @@ struct faulty {
     _Atomic unsigned long attribute; /* every attribute's length, 0: the right one */
     atomic_ulong max_sessions;       /* as CK_TOKEN_INFO says; 0: no limit */
     atomic_ulong real_sessions;      /* behind it C_OpenSession is CKR_SESSION_COUNT; 0: no limit */
+    const char *start, *end;         /* the key's dates, "20260131"; NULL: it has none */
+    atomic_bool stops_short;         /* C_GetAttributeValue answers none behind an absent one */
     atomic_bool no_token;            /* C_GetSlotList is empty */
     /* what happened */
+    atomic_int reads; /* C_GetAttributeValue */
     atomic_int initializes, opens, signs, logins, destroys;
     atomic_int open, most_open;
     _Atomic(void *) context; /* OpenSSL's default context in C_Sign */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake_core.h"
+#include "released.h"
 
 #include <stdlib.h>
 
@@ -23,7 +24,7 @@ struct fake_key {
 
 struct remote_slot {
     const char *name;
-    bool broken, needs_login, logged_in, writable, random;
+    bool broken, removed, needs_login, logged_in, writable, random;
     struct fake_key keys[KEYS_MAX];
     size_t key_count;
     struct remote_cert **certs;
@@ -31,13 +32,18 @@ struct remote_slot {
 };
 
 struct remote_core {
-    struct remote_slot *slots[3];
+    struct remote_slot *slots[4];
+    atomic_size_t count;
+    atomic_uint generation;
 };
 
 struct fake fake;
 static struct remote_slot web = { .name = "web", .random = true };
 static struct remote_slot pin = { .name = "pin", .needs_login = true, .writable = true };
 static struct remote_slot broken = { .name = "broken", .broken = true };
+static struct remote_slot other = { .name = "web" }; /* what a changed section makes of slot 0 */
+static struct remote_slot late = { .name = "late" };
+static struct remote_core fake_core = { { &web, &pin, &broken }, 3, 0 };
 
 /* ---- keys and certificates ---- */
 
@@ -190,6 +196,9 @@ int fake_core_start(void **state)
     memset(&fake, 0, sizeof(fake));
     fake.allow = REMOTE_ALLOW_GENERATE | REMOTE_ALLOW_IMPORT | REMOTE_ALLOW_DESTROY;
     web.random = true;
+    web.removed = pin.removed = false;
+    fake_core.slots[0] = &web;
+    fake_core.count = 3;
     assert_int_equal(C_Initialize(NULL), CKR_OK);
     return 0;
 }
@@ -233,6 +242,13 @@ void fake_core_enable(const char *name, unsigned version, bool enabled)
             web.keys[i].key->enabled = enabled;
 }
 
+void fake_core_release(const char *name, bool released)
+{
+    for (size_t i = 0; i < web.key_count; i++)
+        if (strcmp(web.keys[i].key->name, name) == 0)
+            web.keys[i].key->released = released;
+}
+
 size_t fake_core_count(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
     CK_OBJECT_HANDLE handles[64];
@@ -249,31 +265,88 @@ size_t fake_core_count(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_U
 enum remote_rc remote_core_open(const char *named, struct remote_core **ret,
                                 struct remote_error *err)
 {
-    static struct remote_core core = { { &web, &pin, &broken } };
-
     if (named && strcmp(named, "/missing") == 0)
         return REMOTE_FAIL(err, REMOTE_E_CONFIG, "/missing: no such file");
     free(fake.named);
     fake.named = named ? strdup(named) : NULL;
     fake.open++;
-    *ret = &core;
+    *ret = &fake_core;
     return REMOTE_OK;
 }
 
-void remote_core_close(struct remote_core *core)
+void remote_core_close(struct remote_core *from)
 {
-    if (core)
+    if (from)
         fake.open--;
 }
 
-size_t remote_core_slot_count(const struct remote_core *core)
+void remote_core_release(struct remote_core *core)
 {
-    return ARRAY_SIZE(core->slots);
+    remote_core_close(core);
 }
 
-struct remote_slot *remote_core_slot(const struct remote_core *core, size_t index)
+size_t remote_core_slot_count(const struct remote_core *from)
 {
-    return core->slots[index];
+    return from->count;
+}
+
+struct remote_slot *remote_core_slot(const struct remote_core *from, size_t index)
+{
+    return from->slots[index];
+}
+
+enum remote_rc remote_core_reload(struct remote_core *from, bool now, struct remote_error *err)
+{
+    (void)from, (void)now, (void)err;
+    fake.looks++;
+    return REMOTE_OK;
+}
+
+unsigned remote_core_generation(const struct remote_core *from)
+{
+    return from->generation;
+}
+
+void fake_core_remove(CK_SLOT_ID slot, bool removed)
+{
+    fake_core.slots[slot]->removed = removed;
+    fake_core.generation++;
+}
+
+void fake_core_change(void)
+{
+    fake_core.slots[0] = fake_core.slots[0] == &web ? &other : &web;
+    fake_core.generation++;
+}
+
+void fake_core_add(void)
+{
+    fake_core.slots[fake_core.count] = &late;
+    fake_core.count++;
+    fake_core.generation++;
+}
+
+struct remote_slot *remote_core_find_slot(const struct remote_core *from, const char *name)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (strcmp(from->slots[i]->name, name) == 0)
+            return from->slots[i];
+    return NULL;
+}
+
+const char *remote_core_source(const struct remote_core *from)
+{
+    (void)from;
+    return "fake.conf";
+}
+
+size_t remote_slot_index(const struct remote_slot *slot)
+{
+    size_t i = 0;
+
+    while (fake_core.slots[i] != slot)
+        i++;
+    return i;
 }
 
 const char *remote_slot_name(const struct remote_slot *slot)
@@ -288,6 +361,8 @@ const char *remote_slot_backend(const struct remote_slot *slot)
 
 enum remote_rc remote_slot_status(const struct remote_slot *slot, struct remote_error *err)
 {
+    if (slot->removed)
+        return REMOTE_FAIL(err, REMOTE_E_CONFIG, "slot '%s' was removed", slot->name);
     return slot->broken ? REMOTE_FAIL(err, REMOTE_E_CONFIG, "fake.conf:9: [slot broken] url: none")
                         : REMOTE_OK;
 }
@@ -319,10 +394,11 @@ bool remote_slot_can(const struct remote_slot *slot, const struct remote_mechani
            (row->alg != REMOTE_ALG_KEY_GEN || remote_slot_allows(slot, REMOTE_ALLOW_GENERATE));
 }
 
-/* Policy forbids CTR. */
+/* Policy forbids CTR, and SHA-1 with RSA. */
 bool remote_slot_can_here(const struct remote_slot *slot, const struct remote_mechanism *row)
 {
-    return !slot->broken && (row->served & REMOTE_SERVED_HERE) && row->ckm != CKM_AES_CTR;
+    return !slot->broken && (row->served & REMOTE_SERVED_HERE) && row->ckm != CKM_AES_CTR &&
+           row->ckm != CKM_SHA1_RSA_PKCS;
 }
 
 void remote_slot_key_sizes(const struct remote_slot *slot, enum remote_key_type type,
@@ -336,6 +412,22 @@ void remote_slot_key_sizes(const struct remote_slot *slot, enum remote_key_type 
 int remote_slot_last_status(void)
 {
     return fake.http_status;
+}
+
+bool remote_key_same(const struct remote_key *a, const struct remote_key *b)
+{
+    return a->version == b->version && strcmp(a->name, b->name) == 0;
+}
+
+size_t remote_slot_cert_room(const struct remote_slot *slot)
+{
+    return slot->cert_count;
+}
+
+bool remote_slot_finds_certs(const struct remote_slot *slot)
+{
+    (void)slot;
+    return false;
 }
 
 size_t remote_slot_cert_count(const struct remote_slot *slot)
@@ -374,6 +466,13 @@ enum remote_rc remote_slot_login(struct remote_slot *slot, struct remote_slice g
     return REMOTE_OK;
 }
 
+enum remote_rc remote_slot_login_as(struct remote_slot *slot, enum remote_login_holder holder,
+                                    struct remote_slice given, struct remote_error *err)
+{
+    (void)holder;
+    return slot->logged_in ? REMOTE_OK : remote_slot_login(slot, given, err);
+}
+
 void remote_slot_logout(struct remote_slot *slot)
 {
     fake.logouts++;
@@ -406,6 +505,26 @@ enum remote_rc remote_slot_find_label(struct remote_slot *slot, const char *labe
             REMOTE_TRY(remote_key_list_add(ret, slot->keys[i].key, err));
     }
     return REMOTE_OK;
+}
+
+/* The keys of a name lie newest first. */
+enum remote_rc remote_slot_read(struct remote_slot *slot, const char *name,
+                                struct remote_key_list *ret, struct remote_key_list *ret_all,
+                                struct remote_error *err)
+{
+    REMOTE_TRY(remote_slot_find_label(slot, name, ret, err));
+    for (size_t i = slot->key_count; i-- > 0;)
+        if (strcmp(slot->keys[i].key->name, name) == 0)
+            REMOTE_TRY(remote_key_list_add(ret_all, slot->keys[i].key, err));
+    return REMOTE_OK;
+}
+
+bool remote_slot_knows_id(struct remote_slot *slot, struct remote_slice id)
+{
+    for (size_t i = 0; i < slot->key_count; i++)
+        if (remote_slice_equal(id, remote_slice(slot->keys[i].key->id, slot->keys[i].key->id_len)))
+            return true;
+    return false;
 }
 
 enum remote_rc remote_slot_find_id(struct remote_slot *slot, struct remote_slice id,
@@ -592,6 +711,7 @@ enum remote_rc remote_key_sign(struct remote_key *key, const struct remote_param
     CLEANUP(remote_buf_clear) struct remote_buf der = { 0 };
     unsigned len = 0;
 
+    REMOTE_TRY(remote_key_check(key, params, REMOTE_USE_SIGN, err));
     REMOTE_TRY(request(err));
     switch (key->type) {
     case REMOTE_KEY_ED25519:
@@ -810,6 +930,32 @@ enum remote_rc remote_slot_rotate(struct remote_slot *slot, const char *name,
     return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED, "PKCS#11 has no rotation");
 }
 
+/* The key that was read before keeps its name, as real ones do; the service has another. */
+enum remote_rc remote_slot_rename(struct remote_slot *slot, const char *name, const char *label,
+                                  struct remote_key **ret, struct remote_error *err)
+{
+    struct fake_key *found = NULL;
+    struct remote_key *renamed;
+
+    REMOTE_TRY(request(err));
+    for (size_t i = 0; i < slot->key_count; i++) {
+        if (strcmp(slot->keys[i].key->name, label) == 0)
+            return REMOTE_FAIL(err, REMOTE_E_EXISTS, "there is a key '%s' already", label);
+        if (strcmp(slot->keys[i].key->name, name) == 0)
+            found = &slot->keys[i];
+    }
+    if (!found)
+        return REMOTE_FAIL(err, REMOTE_E_NOT_FOUND, "no key '%s'", name);
+    renamed = key_new(slot, label, found->key->version);
+    assert_int_equal(remote_local_set_spki(renamed, remote_buf_slice(&found->key->spki), err),
+                     REMOTE_OK);
+    renamed->uses = found->key->uses;
+    remote_key_unref(found->key);
+    found->key = renamed;
+    *ret = remote_key_ref(renamed);
+    return REMOTE_OK;
+}
+
 enum remote_rc remote_slot_destroy(struct remote_slot *slot, const char *name,
                                    struct remote_error *err)
 {
@@ -825,15 +971,33 @@ enum remote_rc remote_slot_destroy(struct remote_slot *slot, const char *name,
     return REMOTE_FAIL(err, REMOTE_E_NOT_FOUND, "no key '%s'", name);
 }
 
-enum remote_rc remote_key_data_key(struct remote_key *key, size_t len,
+enum remote_rc remote_key_data_key(struct remote_key *key, const char *name, size_t len,
                                    struct remote_secret *ret_clear, struct remote_buf *ret_sealed,
                                    struct remote_error *err)
 {
     static const struct remote_params aead = { .alg = REMOTE_ALG_AEAD };
 
+    (void)name;
     if (len != 16 && len != 32)
         return REMOTE_FAIL(err, REMOTE_E_LENGTH, "no data keys of %zu bytes", len);
     REMOTE_TRY(remote_secret_set(ret_clear, NULL, len, err));
     REMOTE_TRY(remote_local_random(ret_clear->data, len, err));
     return seal(key, &aead, remote_secret_slice(ret_clear), ret_sealed, err);
+}
+
+bool remote_slot_keeps_data_keys(const struct remote_slot *slot)
+{
+    (void)slot;
+    return false;
+}
+
+enum remote_rc remote_key_release(struct remote_key *key, struct remote_secret_key **ret,
+                                  struct remote_error *err)
+{
+    static const unsigned char zeroes[32];
+
+    if (!key->released)
+        return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED, "key '%s' does not come out", key->name);
+    REMOTE_TRY(request(err));
+    return remote_secret_key_new(key->type, remote_slice(zeroes, key->bits / 8), ret, err);
 }

@@ -24,7 +24,8 @@
 
 struct fake {
     atomic_uint requests;
-    unsigned open; /* cores */
+    atomic_uint looks; /* at the configuration's files */
+    unsigned open;     /* cores */
     unsigned logouts;
     char *named;         /* what remote_core_open() was given */
     enum remote_rc fail; /* what requests answer, REMOTE_OK: their result */
@@ -49,6 +50,12 @@ CK_SESSION_HANDLE fake_core_session(CK_SLOT_ID slot);
 CK_OBJECT_HANDLE fake_core_find(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class,
                                 const char *label);
 void fake_core_enable(const char *name, unsigned version, bool enabled);
+/* Whether the service gives the key's bytes out: zeroes. */
+void fake_core_release(const char *name, bool released);
+/* What a reload of the configuration does to slots; the module sees it when it looks. */
+void fake_core_remove(CK_SLOT_ID slot, bool removed);
+void fake_core_change(void); /* slot 0 gets another token without keys, or the first one back */
+void fake_core_add(void);    /* slot 3 "late" */
 size_t fake_core_count(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULONG count);
 
 #endif

@@ -154,7 +154,7 @@ static void test_create_when_something_is_missing_then_incomplete(void **state)
 static void test_create_when_value_or_type_is_impossible_then_value_invalid(void **state)
 {
     CK_KEY_TYPE des = CKK_DES3;
-    CK_OBJECT_CLASS public = CKO_PUBLIC_KEY;
+    CK_OBJECT_CLASS data = CKO_DATA;
     CK_ATTRIBUTE attributes[] = { VALUE(CKA_CLASS, secret_class), VALUE(CKA_KEY_TYPE, aes_type),
                                   BYTES(CKA_VALUE, bytes16, 15) };
     CK_SESSION_HANDLE session = fake_core_session(0);
@@ -167,7 +167,7 @@ static void test_create_when_value_or_type_is_impossible_then_value_invalid(void
     attributes[2].ulValueLen = 16;
     attributes[1].pValue = &des;
     assert_int_equal(C_CreateObject(session, attributes, 3, &handle), CKR_ATTRIBUTE_VALUE_INVALID);
-    attributes[0].pValue = &public;
+    attributes[0].pValue = &data;
     assert_int_equal(C_CreateObject(session, attributes, 3, &handle), CKR_ATTRIBUTE_VALUE_INVALID);
 }
 
@@ -464,6 +464,67 @@ static void test_token_key_when_only_half_or_a_certificate_is_destroyed_then_ref
                      CKR_ACTION_PROHIBITED);
 }
 
+static CK_RV rename_to(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, const char *label)
+{
+    CK_ATTRIBUTE attribute = { CKA_LABEL, (void *)label, strlen(label) };
+
+    return C_SetAttributeValue(session, key, &attribute, 1);
+}
+
+static void test_token_key_when_labelled_then_has_another_name_and_the_same_handle(void **state)
+{
+    CK_SESSION_HANDLE session = writable();
+    CK_OBJECT_HANDLE key = fake_core_find(session, CKO_PRIVATE_KEY, "hidden"),
+                     public = fake_core_find(session, CKO_PUBLIC_KEY, "hidden");
+    CK_ATTRIBUTE gone = BYTES(CKA_LABEL, "hidden", 6);
+    CK_BYTE out[64];
+
+    (void)state;
+    fake.allow = REMOTE_ALLOW_LABEL;
+    assert_true(flag_of(session, key, CKA_MODIFIABLE));
+    assert_false(flag_of(session, public, CKA_MODIFIABLE));
+    assert_int_equal(rename_to(session, key, "seen"), CKR_OK);
+    assert_int_equal(attribute_of(session, key, CKA_LABEL, out), 4);
+    assert_memory_equal(out, "seen", 4);
+    assert_int_equal(attribute_of(session, public, CKA_LABEL, out), 4);
+    assert_int_equal(fake_core_find(session, CKO_PRIVATE_KEY, "seen"), key);
+    assert_int_equal(fake_core_count(session, &gone, 1), 0);
+    assert_int_equal(rename_to(session, key, "seen"), CKR_OK); /* it is called that */
+    assert_int_equal(rename_to(session, key, "hidden"), CKR_OK);
+}
+
+static void test_token_key_when_a_label_cannot_be_then_says_how(void **state)
+{
+    CK_SESSION_HANDLE session = writable(), read_only = fake_core_session(1);
+    CK_OBJECT_HANDLE key = fake_core_find(session, CKO_PRIVATE_KEY, "hidden"),
+                     public = fake_core_find(session, CKO_PUBLIC_KEY, "hidden");
+    CK_ATTRIBUTE id = BYTES(CKA_ID, bytes16, 16), foreign = { CKA_OTP_FORMAT, NULL, 0 };
+    unsigned before = fake.requests;
+    char name[300];
+
+    (void)state;
+    memset(name, 'n', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    assert_int_equal(rename_to(session, key, "seen"), CKR_ACTION_PROHIBITED); /* not in `allow` */
+    assert_false(flag_of(session, key, CKA_MODIFIABLE));
+    fake.allow = REMOTE_ALLOW_LABEL;
+    assert_int_equal(rename_to(read_only, key, "seen"), CKR_SESSION_READ_ONLY);
+    assert_int_equal(rename_to(session, public, "seen"), CKR_ACTION_PROHIBITED);
+    assert_int_equal(rename_to(session, key, ""), CKR_ATTRIBUTE_VALUE_INVALID);
+    assert_int_equal(rename_to(session, key, name), CKR_ATTRIBUTE_VALUE_INVALID);
+    assert_int_equal(C_SetAttributeValue(session, key, &id, 1), CKR_ATTRIBUTE_READ_ONLY);
+    assert_int_equal(C_SetAttributeValue(session, key, &foreign, 1), CKR_ATTRIBUTE_TYPE_INVALID);
+    assert_int_equal(fake.requests, before);
+    fake.fail = REMOTE_E_EXISTS;
+    assert_int_equal(rename_to(session, key, "taken"), CKR_ATTRIBUTE_VALUE_INVALID);
+    fake.fail = REMOTE_E_UNSUPPORTED;
+    assert_int_equal(rename_to(session, key, "seen"), CKR_ACTION_PROHIBITED);
+    fake.fail = REMOTE_E_NOT_FOUND;
+    assert_int_equal(rename_to(session, key, "seen"), CKR_OBJECT_HANDLE_INVALID);
+    fake.fail = REMOTE_OK;
+    assert_int_equal(attribute_of(session, key, CKA_LABEL, (CK_BYTE *)name), 6);
+}
+
 static void test_private_key_when_created_from_its_parts_then_it_is_imported(void **state)
 {
     static const CK_BYTE p256[] = "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
@@ -530,6 +591,8 @@ int main(void)
         TEST(test_token_key_when_not_allowed_then_no_request_is_made),
         TEST(test_token_key_when_not_logged_in_then_says_so),
         TEST(test_token_key_when_only_half_or_a_certificate_is_destroyed_then_refused),
+        TEST(test_token_key_when_labelled_then_has_another_name_and_the_same_handle),
+        TEST(test_token_key_when_a_label_cannot_be_then_says_how),
         TEST(test_private_key_when_created_from_its_parts_then_it_is_imported),
         TEST(test_copy_when_to_the_token_then_is_an_import),
     };

@@ -20,7 +20,23 @@ static void test_unsupported_when_called_then_answers_and_touches_nothing(void *
     assert_int_equal(C_SignRecover(session, NULL, 0, NULL, &len), CKR_FUNCTION_NOT_SUPPORTED);
     assert_int_equal(C_VerifyRecoverInit(session, NULL, 1), CKR_FUNCTION_NOT_SUPPORTED);
     assert_int_equal(C_DeriveKey(session, NULL, 1, NULL, 0, &handle), CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_InitPIN(session, NULL, 0), CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_SetPIN(session, NULL, 0, NULL, 0), CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_VerifyRecover(session, NULL, 0, NULL, &len), CKR_FUNCTION_NOT_SUPPORTED);
     assert_int_equal(C_MessageSignInit(session, NULL, 1), CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_SignMessage(session, NULL, 0, NULL, 0, NULL, &len),
+                     CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_SignMessageBegin(session, NULL, 0), CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_SignMessageNext(session, NULL, 0, NULL, 0, NULL, &len),
+                     CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_MessageSignFinal(session), CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_MessageVerifyInit(session, NULL, 1), CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_VerifyMessage(session, NULL, 0, NULL, 0, NULL, 0),
+                     CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_VerifyMessageBegin(session, NULL, 0), CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_VerifyMessageNext(session, NULL, 0, NULL, 0, NULL, 0),
+                     CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_MessageVerifyFinal(session), CKR_FUNCTION_NOT_SUPPORTED);
     assert_int_equal(C_GetFunctionStatus(session), CKR_FUNCTION_NOT_PARALLEL);
     assert_int_equal(C_CancelFunction(session), CKR_FUNCTION_NOT_PARALLEL);
     assert_int_equal(handle, 77);
