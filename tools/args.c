@@ -49,6 +49,10 @@ const struct tools_option tools_options[] = {
       "the mechanism, e.g. ECDSA-SHA256; default: by the type of key" },
     { "type",          0, TOOLS_TEXT,   "KIND",   FIELD(type),        0, 0,
       "the kind of key: ecdsa-p256, rsa-2048, ed25519, aes-256, chacha20, hmac ..." },
+    { "use",           0, TOOLS_TEXT,   "WORD",   FIELD(use),         0, 0,
+      "what an RSA key is for, where the service wants to know: sign or decrypt" },
+    { "label",         0, TOOLS_TEXT,   "NAME",   FIELD(label),       0, 0,
+      "what the key is called from now on" },
     { "digest",        0, TOOLS_FLAG,   NULL,     FIELD(digest),      0, 0,
       "the input is a digest already, made with the mechanism's hash" },
     { "der",           0, TOOLS_FLAG,   NULL,     FIELD(der),         0, 0,
@@ -70,15 +74,27 @@ const struct tools_option tools_options[] = {
     { "san",           0, TOOLS_LIST,   "NAME",   FIELD(san),         0, 0,
       "a subjectAltName, DNS:... IP:... or email:...; may be repeated" },
     { "threads",     't', TOOLS_NUMBER, "N",      FIELD(threads),     1, 1024,
-      "threads that sign at once, on both sides (default: 1)" },
+      "threads that work at once, on both sides (default: 1)" },
     { "pairs",         0, TOOLS_NUMBER, "N",      FIELD(pairs),       6, 10000,
       "pairs of blocks to measure (default: 20)" },
     { "block",         0, TOOLS_DURATION, "TIME", FIELD(block_ms),   10, 60000,
       "length of one block (default: 1s)" },
+    { "dir",           0, TOOLS_TEXT,   "DIR",    FIELD(dir),         0, 0,
+      "the directory of KES's file store" },
+    { "from",          0, TOOLS_TEXT,   "SLOT",   FIELD(from),        0, 0,
+      "the Vault slot whose credentials read KES's entries" },
+    { "path",          0, TOOLS_TEXT,   "PATH",   FIELD(path),        0, 0,
+      "where KES keeps them: mount and prefix, such as secret/kes/prod" },
+    { "transit-key",   0, TOOLS_TEXT,   "LABEL",  FIELD(transit_key), 0, 0,
+      "the key of that slot which KES has wrapped them with" },
+    { "hmac",          0, TOOLS_FLAG,   NULL,     FIELD(with_hmac),   0, 0,
+      "bring each key's HMAC key as well, as NAME-hmac" },
+    { "dry-run",       0, TOOLS_FLAG,   NULL,     FIELD(dry_run),     0, 0,
+      "only tell what is there" },
+    { "file",          0, TOOLS_LIST,   "FILE",   FIELD(files),       0, 0,
+      "a file to replace; may be repeated" },
     { "module",        0, TOOLS_TEXT,   "PATH",   FIELD(module),      0, 0,
       "go through C_Sign of this PKCS#11 module, not the core alone" },
-    { "token-file",    0, TOOLS_TEXT,   "FILE",   FIELD(token_file),  0, 0,
-      "the bare loop's token (default: the slot's token_file)" },
     { "no-loop",       0, TOOLS_FLAG,   NULL,     FIELD(no_loop),     0, 0,
       "measure ours alone, without the bare libcurl loop" },
     { "markdown",      0, TOOLS_FLAG,   NULL,     FIELD(markdown),    0, 0,
@@ -180,8 +196,21 @@ static int wrong_option(const struct tools_command *command, int result, char *c
     return unknown_option(command, optopt ? letter : word);
 }
 
+/* What a command with actions is to do; true when the word is one of them. */
+static bool take_action(const struct tools_command *command, const char *word,
+                        struct tools_args *args)
+{
+    if (!command->actions || args->action || !has_word(command->actions, word))
+        return false;
+    args->action = word;
+    return true;
+}
+
 static int surplus_argument(const struct tools_command *command, const char *word)
 {
+    if (command->actions)
+        return tools_fail(TOOLS_USAGE, "'%s' does one of: %s; not '%s'", command->name,
+                          command->actions, word);
     return tools_fail(TOOLS_USAGE, "'%s' takes no argument '%s'%s", command->name, word,
                       has_word(command->options, "in") ? "; a file goes with --in" : "");
 }
@@ -281,6 +310,8 @@ int tools_args_parse(const struct tools_command *command, int argc, char **argv,
     while ((result = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
         if (result == '?' || result == ':')
             return wrong_option(command, result, argv);
+        if (result == 1 && take_action(command, optarg, args))
+            continue;
         if (result == 1)
             return surplus_argument(command, optarg);
         TOOLS_TRY(set(option_of(result), optarg, args));

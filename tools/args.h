@@ -13,19 +13,23 @@
 #define TOOLS_SALT_AS_HASH UINT64_MAX /* --salt-length was not given */
 
 struct tools_args {
+    const char *action; /* of a command that has some: which */
     bool help, json;
     unsigned verbose;
     const char *config, *slot, *key, *id, *pin_file;
     const char *in, *out, *decode;
     bool base64, hex;
-    const char *type;
+    const char *type, *label, *use;
     const char *mechanism, *signature, *aad, *aad_file;
     bool digest, der, raw;
     uint64_t salt_length;
     uint64_t bytes;
     const char *subject;
     const char *san[TOOLS_LIST_MAX + 1]; /* NULL-ended */
-    const char *module, *token_file;
+    const char *module;
+    const char *dir, *from, *path, *transit_key; /* kes import */
+    bool with_hmac, dry_run;
+    const char *files[TOOLS_LIST_MAX + 1]; /* quorum rewrap; NULL-ended */
     uint64_t threads, pairs, block_ms;
     bool no_loop, markdown;
 };

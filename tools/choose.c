@@ -34,13 +34,17 @@ static const char *default_signature(const struct remote_key *key)
     }
 }
 
-/* The service's own sealed bytes: they tell the key's version, and its other clients open them. */
+/* The service's own sealed bytes, where it has such: they tell the key's version, and its other
+ * clients open them. */
 static const char *default_cipher(const struct remote_key *key)
 {
     switch (key->type) {
     case REMOTE_KEY_RSA:
         return "RSA-PKCS-OAEP";
     case REMOTE_KEY_AES:
+        return remote_slot_can(key->slot, remote_mechanism_by_name("HSMBRIDGE-AEAD"))
+                   ? "HSMBRIDGE-AEAD"
+                   : "AES-GCM";
     case REMOTE_KEY_CHACHA20:
         return "HSMBRIDGE-AEAD";
     default:

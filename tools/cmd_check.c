@@ -204,21 +204,27 @@ static bool is_glob(const char *word)
     return word[strcspn(word, "*?[")] != '\0';
 }
 
-static void check_key(struct tools_check_report *report, struct remote_slot *slot, const char *name)
+static enum remote_rc find_key(struct remote_slot *slot, const char *name,
+                               struct remote_buf *ret_kind, struct remote_error *err)
 {
     CLEANUP(remote_key_list_clear) struct remote_key_list list = { 0 };
+
+    REMOTE_TRY(remote_slot_find_label(slot, name, &list, err));
+    if (list.count == 0)
+        return REMOTE_FAIL(err, REMOTE_E_NOT_FOUND,
+                           "the service has no key '%s', or key_types hides it", name);
+    tools_output_key_kind(list.keys[0], ret_kind);
+    remote_buf_printf(ret_kind, ", version %u", list.keys[0]->version);
+    return REMOTE_OK;
+}
+
+static void check_key(struct tools_check_report *report, struct remote_slot *slot, const char *name)
+{
     CLEANUP(remote_buf_clear) struct remote_buf what = { 0 };
     CLEANUP(remote_buf_clear) struct remote_buf kind = { 0 };
     struct remote_error err = { 0 };
 
-    err.rc = remote_slot_find_label(slot, name, &list, &err);
-    if (err.rc == REMOTE_OK && list.count == 0)
-        err.rc = REMOTE_FAIL(&err, REMOTE_E_NOT_FOUND,
-                             "the service has no key '%s', or key_types hides it", name);
-    if (err.rc == REMOTE_OK) {
-        tools_output_key_kind(list.keys[0], &kind);
-        remote_buf_printf(&kind, ", version %u", list.keys[0]->version);
-    }
+    err.rc = find_key(slot, name, &kind, &err);
     remote_buf_printf(&what, "key %s", name);
     if (what.failed || kind.failed)
         return;
@@ -233,6 +239,38 @@ static void check_keys(struct tools_check_report *report, struct remote_slot *sl
     for (; *words; words++)
         if (!is_glob(*words))
             check_key(report, slot, *words);
+}
+
+/* ---- members of a quorum: keys of other slots ---- */
+
+static void check_member(struct tools_check_report *report, const struct tools_target *target,
+                         const struct remote_slot *slot, const char *option, const char *word)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf what = { 0 };
+    CLEANUP(remote_buf_clear) struct remote_buf kind = { 0 };
+    CLEANUP(remote_str_free) char *name = strndup(word, strcspn(word, "/"));
+    struct remote_slot *other = name ? remote_core_find_slot(target->core, name) : NULL;
+    struct remote_error err = { 0 };
+
+    if (!other)
+        return; /* said already: the slot's configuration is broken */
+    remote_buf_printf(&what, "%s %s", strcmp(option, "retired") == 0 ? "retired" : "member", word);
+    err.rc = find_key(other, word + strlen(name) + 1, &kind, &err);
+    if (!what.failed && !kind.failed)
+        add(report, slot, (const char *)what.data, &err, (const char *)kind.data);
+}
+
+static void check_members(struct tools_check_report *report, const struct tools_target *target,
+                          const struct remote_slot *slot)
+{
+    static const char *const options[] = { "members", "retired" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        const char *const *words = remote_section_words(remote_slot_section(slot), options[i]);
+
+        for (; *words; words++)
+            check_member(report, target, slot, options[i], *words);
+    }
 }
 
 static void check_certificate(struct tools_check_report *report, const struct remote_slot *slot,
@@ -258,7 +296,7 @@ static void check_certificate(struct tools_check_report *report, const struct re
 }
 
 static void check_slot(struct tools_check_report *report, const struct tools_args *args,
-                       struct remote_slot *slot)
+                       const struct tools_target *target, struct remote_slot *slot)
 {
     struct remote_error err = { 0 };
 
@@ -269,6 +307,7 @@ static void check_slot(struct tools_check_report *report, const struct tools_arg
     check_secret_files(report, slot);
     for (size_t i = 0; i < remote_slot_cert_count(slot); i++)
         check_certificate(report, slot, remote_slot_cert(slot, i));
+    check_members(report, target, slot);
     if (!check_endpoints(report, slot))
         add_skipped(report, slot, "credentials", "not tried: no endpoint is of use");
     else if (check_credentials(report, args, slot))
@@ -281,9 +320,9 @@ static int check(const struct tools_args *args, struct tools_target *target,
     TOOLS_TRY(tools_target_core(args, target));
     TOOLS_TRY(tools_target_named_slot(args, target->core, &target->slot));
     if (target->slot)
-        check_slot(report, args, target->slot);
+        check_slot(report, args, target, target->slot);
     for (size_t i = 0; !target->slot && i < remote_core_slot_count(target->core); i++)
-        check_slot(report, args, remote_core_slot(target->core, i));
+        check_slot(report, args, target, remote_core_slot(target->core, i));
     return tools_check_report_print(args, remote_core_source(target->core), report);
 }
 
@@ -301,7 +340,8 @@ const struct tools_command tools_cmd_check = {
     .purpose = "Checks configuration, endpoints, credentials and clocks",
     .text = "For every slot, or the one of --slot: its options and files, whether each endpoint\n"
             "answers and how fast, whether the clocks agree, whether the credential is good,\n"
-            "whether the keys that are named in full are there and the certificates still valid.\n"
+            "whether the keys that are named in full, and a quorum's members, are there and the\n"
+            "certificates still valid.\n"
             "Says what to do about each fault. Exit status 0: all is well.",
     .options = "slot pin-file",
     .example = "hsmbridge check --slot web",

@@ -13,23 +13,6 @@ static enum remote_rc sign(void *arg, const struct remote_params *params, struct
     return remote_key_sign(arg, params, input, ret_sig, err);
 }
 
-/* RFC 7468: lines of 64 characters. */
-static void append_pem(const struct remote_buf *der, struct remote_buf *ret)
-{
-    CLEANUP(remote_buf_clear) struct remote_buf base64 = { 0 };
-
-    remote_base64_append(&base64, remote_buf_slice(der));
-    remote_buf_append_str(ret, "-----BEGIN CERTIFICATE REQUEST-----\n");
-    for (size_t at = 0; at < base64.len; at += 64) {
-        size_t left = base64.len - at;
-
-        remote_buf_append(ret, base64.data + at, left < 64 ? left : 64);
-        remote_buf_append_char(ret, '\n');
-    }
-    remote_buf_append_str(ret, "-----END CERTIFICATE REQUEST-----\n");
-    ret->failed = ret->failed || base64.failed;
-}
-
 static int print(const struct tools_args *args, const struct remote_key *key,
                  const struct remote_buf *pem)
 {
@@ -60,7 +43,7 @@ static int run(const struct tools_args *args)
         return tools_fail(TOOLS_USAGE, "%s", err.text);
     if (rc != REMOTE_OK)
         return tools_fail_core(&err);
-    append_pem(&der, &pem);
+    remote_pem_append(&pem, "CERTIFICATE REQUEST", remote_buf_slice(&der));
     return print(args, target.key, &pem);
 }
 

@@ -14,7 +14,7 @@ static int run(const struct tools_args *args)
     CLEANUP(remote_buf_clear) struct remote_buf plain = { 0 };
     struct remote_error err = { 0 };
 
-    TOOLS_TRY(tools_target_key(args, &target));
+    TOOLS_TRY(tools_target_key_for(args, REMOTE_USE_DECRYPT, &target));
     TOOLS_TRY(tools_choose(args, target.key, REMOTE_USE_DECRYPT, &choice));
     TOOLS_TRY(tools_io_read_decoded(args, args->in, &sealed));
     if (remote_key_decrypt(target.key, &choice.params, remote_buf_slice(&sealed), &plain, &err) !=

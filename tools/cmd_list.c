@@ -39,16 +39,13 @@ static void key_text_clear(struct key_text *text)
 
 static int key_text(struct remote_slot *slot, const struct remote_key *key, struct key_text *ret)
 {
-    struct remote_slice id = remote_slice(key->id, key->id_len);
-
     remote_slot_label(slot, key, &ret->label);
     tools_output_key_kind(key, &ret->kind);
     tools_output_uses(key->uses, &ret->uses);
     if (!key->enabled)
         remote_buf_append_str(&ret->uses, " (disabled)");
-    tools_uri(&ret->uri, remote_slot_name(slot), text_of(&ret->label), id,
-              remote_key_type_symmetric(key->type) ? "secret-key" : "private");
-    remote_hex_append(&ret->id, id);
+    remote_uri_write(key, &ret->uri);
+    remote_hex_append(&ret->id, remote_slice(key->id, key->id_len));
     if (ret->label.failed || ret->kind.failed || ret->uses.failed || ret->uri.failed ||
         ret->id.failed)
         return tools_fail(TOOLS_FAILED, "out of memory");
@@ -138,8 +135,7 @@ static int add_cert(struct listing *listing, struct remote_slot *slot,
     const struct remote_key *key = key_of(cert, keys);
 
     cert_label(slot, cert, key, &label);
-    tools_uri(&uri, remote_slot_name(slot), text_of(&label),
-              remote_slice(cert->id, sizeof(cert->id)), "cert");
+    remote_uri_write_cert(slot, cert, text_of(&label), &uri);
     if (label.failed || uri.failed)
         return tools_fail(TOOLS_FAILED, "out of memory");
     if (certs)

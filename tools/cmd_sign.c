@@ -25,7 +25,7 @@ static int run(const struct tools_args *args)
     struct remote_error err = { 0 };
     bool as_der;
 
-    TOOLS_TRY(tools_target_key(args, &target));
+    TOOLS_TRY(tools_target_key_for(args, REMOTE_USE_SIGN, &target));
     TOOLS_TRY(tools_choose(args, target.key, REMOTE_USE_SIGN, &choice));
     TOOLS_TRY(tools_choose_input(args, &choice, &input));
     if (remote_key_sign(target.key, &choice.params, remote_buf_slice(&input), &raw, &err) !=

@@ -51,7 +51,7 @@ static int run(const struct tools_args *args)
 
     if (!args->signature)
         return tools_fail(TOOLS_USAGE, "name the signature with --signature FILE");
-    TOOLS_TRY(tools_target_key(args, &target));
+    TOOLS_TRY(tools_target_key_for(args, REMOTE_USE_VERIFY, &target));
     TOOLS_TRY(tools_choose(args, target.key, REMOTE_USE_VERIFY, &choice));
     TOOLS_TRY(read_signature(args, target.key, &choice, &sig));
     TOOLS_TRY(tools_choose_input(args, &choice, &input));

@@ -41,7 +41,8 @@ int tools_help(void)
 
 int tools_help_command(const struct tools_command *command)
 {
-    printf("Usage: hsmbridge %s [OPTION]...\n\n%s.\n", command->name, command->purpose);
+    printf("Usage: hsmbridge %s %s%s[OPTION]...\n\n%s.\n", command->name,
+           command->actions ? command->actions : "", command->actions ? " " : "", command->purpose);
     if (command->text)
         printf("\n%s\n", command->text);
     print_options(command);

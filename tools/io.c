@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "encode.h"
@@ -138,6 +141,21 @@ static int write_failed(const char *path)
                       path ? path : "the output", path ? "'" : "", strerror(errno));
 }
 
+static bool write_all(int fd, struct remote_slice bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t n = write(fd, bytes.data, bytes.len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        bytes.data += n;
+        bytes.len -= (size_t)n;
+    }
+    return true;
+}
+
 int tools_io_write(const struct tools_args *args, struct remote_slice bytes, bool secret)
 {
     const char *path = is_stream(args->out) ? NULL : args->out;
@@ -145,19 +163,39 @@ int tools_io_write(const struct tools_args *args, struct remote_slice bytes, boo
 
     if (path)
         fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, secret ? 0600 : 0666);
-    if (fd < 0)
-        return write_failed(path);
-    while (bytes.len > 0) {
-        ssize_t n = write(fd, bytes.data, bytes.len);
+    return fd >= 0 && write_all(fd, bytes) ? TOOLS_OK : write_failed(path);
+}
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return write_failed(path);
-        bytes.data += n;
-        bytes.len -= (size_t)n;
+/* Beside the file, since rename(2) wants one file system; all of it is on the disk before that. */
+static bool write_beside(const char *path, char *beside, struct remote_slice bytes)
+{
+    struct stat before;
+    int fd = stat(path, &before) == 0 ? mkostemp(beside, O_CLOEXEC) : -1;
+    bool written = fd >= 0 && write_all(fd, bytes) && fchmod(fd, before.st_mode & 07777) == 0 &&
+                   (fchown(fd, before.st_uid, before.st_gid) == 0 || errno == EPERM) &&
+                   fsync(fd) == 0;
+
+    if (fd >= 0 && close(fd) != 0)
+        written = false;
+    if (written && rename(beside, path) == 0)
+        return true;
+    if (fd >= 0) {
+        int why = errno;
+
+        unlink(beside);
+        errno = why;
     }
-    return TOOLS_OK;
+    return false;
+}
+
+int tools_io_replace(const char *path, struct remote_slice bytes)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf beside = { 0 };
+
+    remote_buf_printf(&beside, "%s.XXXXXX", path);
+    if (beside.failed)
+        return tools_fail(TOOLS_FAILED, "out of memory");
+    return write_beside(path, (char *)beside.data, bytes) ? TOOLS_OK : write_failed(path);
 }
 
 static bool is_printable(struct remote_slice bytes)

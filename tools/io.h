@@ -21,6 +21,8 @@ int tools_io_digest(const char *path, enum remote_hash hash, struct remote_buf *
  * now, so that a failed operation leaves no trace.
  */
 int tools_io_write(const struct tools_args *args, struct remote_slice bytes, bool secret);
+/* Takes the place of a file, or leaves it as it was; its mode stays. */
+int tools_io_replace(const char *path, struct remote_slice bytes);
 /*
  * A result: raw, or as --base64 or --hex say, with a newline. Bytes that a terminal would
  * choke on go there as base64; printable text goes as it is.

@@ -13,17 +13,20 @@ static const struct kind {
     const char *word;
     struct remote_key_spec spec;
 } kinds[] = {
-    { "ecdsa-p256", { REMOTE_KEY_EC, 256, NID_X9_62_prime256v1 } },
-    { "ecdsa-p384", { REMOTE_KEY_EC, 384, NID_secp384r1 } },
-    { "ecdsa-p521", { REMOTE_KEY_EC, 521, NID_secp521r1 } },
-    { "ed25519", { REMOTE_KEY_ED25519, 256, 0 } },
-    { "rsa-2048", { REMOTE_KEY_RSA, 2048, 0 } },
-    { "rsa-3072", { REMOTE_KEY_RSA, 3072, 0 } },
-    { "rsa-4096", { REMOTE_KEY_RSA, 4096, 0 } },
-    { "aes-128", { REMOTE_KEY_AES, 128, 0 } },
-    { "aes-256", { REMOTE_KEY_AES, 256, 0 } },
-    { "chacha20", { REMOTE_KEY_CHACHA20, 256, 0 } },
-    { "hmac", { REMOTE_KEY_GENERIC, 256, 0 } },
+    { "ecdsa-p224", { REMOTE_KEY_EC, 224, NID_secp224r1, 0 } },
+    { "ecdsa-p256", { REMOTE_KEY_EC, 256, NID_X9_62_prime256v1, 0 } },
+    { "ecdsa-p384", { REMOTE_KEY_EC, 384, NID_secp384r1, 0 } },
+    { "ecdsa-p521", { REMOTE_KEY_EC, 521, NID_secp521r1, 0 } },
+    { "ecdsa-p256k", { REMOTE_KEY_EC, 256, NID_secp256k1, 0 } },
+    { "ed25519", { REMOTE_KEY_ED25519, 256, 0, 0 } },
+    { "rsa-2048", { REMOTE_KEY_RSA, 2048, 0, 0 } },
+    { "rsa-3072", { REMOTE_KEY_RSA, 3072, 0, 0 } },
+    { "rsa-4096", { REMOTE_KEY_RSA, 4096, 0, 0 } },
+    { "aes-128", { REMOTE_KEY_AES, 128, 0, 0 } },
+    { "aes-192", { REMOTE_KEY_AES, 192, 0, 0 } },
+    { "aes-256", { REMOTE_KEY_AES, 256, 0, 0 } },
+    { "chacha20", { REMOTE_KEY_CHACHA20, 256, 0, 0 } },
+    { "hmac", { REMOTE_KEY_GENERIC, 256, 0, 0 } },
 };
 
 int tools_key_kind(const char *word, struct remote_key_spec *ret)

@@ -125,6 +125,10 @@ int tools_json_print(const struct tools_args *args, json_t *value)
 static const char *curve_name(int nid)
 {
     switch (nid) {
+    case NID_secp224r1:
+        return "P-224";
+    case NID_secp256k1:
+        return "secp256k1";
     case NID_X9_62_prime256v1:
         return "P-256";
     case NID_secp384r1:

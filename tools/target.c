@@ -157,7 +157,16 @@ static int find_key(const struct tools_args *args, struct remote_slot *slot,
     return TOOLS_OK;
 }
 
-int tools_target_key(const struct tools_args *args, struct tools_target *ret)
+/* The pinned version comes first; that of another type only where the use asks for it. */
+static struct remote_key *pick(const struct remote_key_list *list, unsigned use)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if ((list->keys[i]->uses & use) == use)
+            return list->keys[i];
+    return list->keys[0];
+}
+
+static int target_key(const struct tools_args *args, unsigned use, struct tools_target *ret)
 {
     CLEANUP(remote_key_list_clear) struct remote_key_list list = { 0 };
 
@@ -165,8 +174,19 @@ int tools_target_key(const struct tools_args *args, struct tools_target *ret)
     TOOLS_TRY(find_key(args, ret->slot, &list));
     if (list.count == 0)
         return no_such_key(args, ret->slot);
-    ret->key = remote_key_ref(list.keys[0]); /* the pinned version comes first */
+    ret->key = remote_key_ref(pick(&list, use));
     return TOOLS_OK;
+}
+
+int tools_target_key(const struct tools_args *args, struct tools_target *ret)
+{
+    return target_key(args, 0, ret);
+}
+
+int tools_target_key_for(const struct tools_args *args, enum remote_use use,
+                         struct tools_target *ret)
+{
+    return target_key(args, use, ret);
 }
 
 void tools_target_close(struct tools_target *target)

@@ -17,6 +17,9 @@ struct tools_target {
 int tools_target_core(const struct tools_args *args, struct tools_target *ret);
 int tools_target_slot(const struct tools_args *args, struct tools_target *ret); /* logged in */
 int tools_target_key(const struct tools_args *args, struct tools_target *ret);
+/* The same; of a name that stands for several keys, the one that has this use. */
+int tools_target_key_for(const struct tools_args *args, enum remote_use use,
+                         struct tools_target *ret);
 void tools_target_close(struct tools_target *target);
 
 /* --slot where a command can do with all of them: *ret NULL when the option is absent. */

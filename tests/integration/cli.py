@@ -364,6 +364,24 @@ class CsrTest(CliTestCase):
         self.bad(FAILED, "csr", "--key", "aes", "--subject", "CN=www")
         self.assertIn("no public half", self.bad(FAILED, "public", "--key", "aes"))
 
+    def test_pem_holds_the_uri_that_list_shows(self):
+        keys = json.loads(self.good("list", "--json"))["slots"][0]["keys"]
+        uri = next(key["uri"] for key in keys if key["label"] == "app")
+        pem = self.good("pem", "--key", "app")
+        lines = pem.decode().splitlines()
+        self.assertEqual(lines[0], "-----BEGIN HSMBRIDGE KEY URI-----")
+        self.assertEqual(lines[-1], "-----END HSMBRIDGE KEY URI-----")
+        self.assertTrue(base64.b64decode("".join(lines[1:-1])).endswith(uri.encode()))
+        self.assertEqual(json.loads(self.good("pem", "--key", "app", "--json")),
+                         {"slot": "web", "key": "app", "version": 1, "uri": uri,
+                          "pem": pem.decode()})
+        self.good("pem", "--slot", "web", "--key", "app", "--out", self.out("key.pem"))
+        self.assertEqual(self.read("key.pem"), pem)
+
+    def test_pem_of_no_key_pair_then_it_is_said(self):
+        self.assertIn("'aes' (aes) is a secret key", self.bad(FAILED, "pem", "--key", "aes"))
+        self.assertIn("no key 'ap' in slot 'web'", self.bad(FAILED, "pem", "--key", "ap"))
+
 
 class RandomTest(CliTestCase):
     def test_random_gives_as_many_bytes_as_asked_for(self):
@@ -515,6 +533,13 @@ class PinTest(CliTestCase):
         self.good("public", "--key", "app", "--pin-file", self.pin)
         self.good("check", "--slot", "web", "--pin-file", self.pin)
 
+    def test_pem_names_the_pin_file_and_not_the_pin(self):
+        told = json.loads(self.good("pem", "--key", "app", "--pin-file", self.pin, "--json"))
+        self.assertTrue(told["uri"].endswith("?pin-source=file:" + self.pin.replace("/", "%2F")))
+        self.assertNotIn(self.token, str(told))
+        self.assertIn("as an absolute path, not 'pin'", self.bad(
+            USAGE, "pem", "--key", "app", "--pin-file", "pin", cwd=os.path.dirname(self.pin)))
+
     def test_pin_of_the_wrong_form_or_refused_then_exit_1(self):
         for text in ("1234", "hvs.not-a-token-of-this-server-0123456789"):
             pin = self.config.secret("wrong", text)
@@ -589,11 +614,29 @@ class BenchTest(CliTestCase):
         self.assertRegex(text, r"(?m)^SIDE +OPS/S +P50 +P99")
         self.assertNotIn("ratio", text)
 
-    def test_bench_without_a_token_for_the_loop_then_it_says_which_option(self):
+    def test_bench_of_a_slot_that_logs_in_then_the_loop_has_its_token(self):
         self.vault.setup_userpass("me", "secret", self.vault.setup_signer())
         self.config.slot("web", self.vault, auth="userpass", username="me",
                          password_file=self.config.secret("password", "secret"))
-        self.assertIn("--token-file", self.bad(USAGE, "bench", "--key", "app", *self.QUICK))
+        self.assertGreater(self.bench("--key", "app")["ratio"]["median"], 0)
+
+    def test_bench_of_ciphers_then_both_sides_post_the_same_body(self):
+        for action in ("encrypt", "decrypt"):
+            with self.subTest(action=action):
+                self.vault.reset()
+                self.assertEqual(self.bench(action, "--key", "aes")["loop"]["requests_per_op"], 1)
+                posts = {(post["path"], post["body"]) for post in self.vault.requests()
+                         if post["method"] == "POST" and "/%s/" % action in post["path"]}
+                self.assertEqual(len(posts), 1, posts)
+
+    def test_bench_that_cannot_be_then_one_line(self):
+        for args, said in ((("decrypt", "--key", "aes", "--module", module_path()), "bench sign"),
+                           (("encrypt", "--key", "rsa"), "without a request"),
+                           (("verify", "--key", "app"), "sign encrypt decrypt")):
+            with self.subTest(args=args):
+                done = self.run_cli(self.config, "bench", *args, *self.QUICK)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(said, done.stderr)
 
 
 class CompletionTest(CliTestCase):

@@ -10,7 +10,6 @@
 
 #include "fail.h"
 #include "output.h"
-#include "uri.h"
 
 static char printed[2048];
 
@@ -71,17 +70,6 @@ static void test_markdown_when_printed_then_a_rule_follows_the_heading(void **st
     assert_string_equal(printed, "| A | B |\n|---|---|\n| 1 | 2 |\n");
 }
 
-static void test_uri_when_names_hold_odd_characters_then_they_are_encoded(void **state)
-{
-    CLEANUP(remote_buf_clear) struct remote_buf uri = { 0 };
-
-    (void)state;
-    tools_uri(&uri, "my token", "a;b=c/@v2", remote_slice("\x01\xab\x7e", 3), "private");
-    assert_string_equal((char *)uri.data,
-                        "pkcs11:token=my%20token;object=a%3Bb%3Dc%2F%40v2;id=%01%AB%7E;"
-                        "type=private");
-}
-
 static void test_date_when_the_time_is_unknown_then_it_is_a_dash(void **state)
 {
     char text[16];
@@ -124,7 +112,6 @@ int main(void)
         cmocka_unit_test(test_table_when_cells_differ_in_width_then_columns_are_aligned),
         cmocka_unit_test(test_table_when_a_cell_has_control_characters_then_the_terminal_gets_none),
         cmocka_unit_test(test_markdown_when_printed_then_a_rule_follows_the_heading),
-        cmocka_unit_test(test_uri_when_names_hold_odd_characters_then_they_are_encoded),
         cmocka_unit_test(test_date_when_the_time_is_unknown_then_it_is_a_dash),
         cmocka_unit_test(test_uses_when_several_bits_are_set_then_all_words_stand),
         cmocka_unit_test(test_exit_code_of_each_kind_is_as_the_manual_says),
