@@ -8,13 +8,18 @@ static void *open_worker(void *context, struct remote_error *err)
     return context;
 }
 
-static enum remote_rc sign_once(void *worker, struct remote_error *err)
+static enum remote_rc work_once(void *worker, struct remote_error *err)
 {
-    CLEANUP(remote_buf_clear) struct remote_buf sig = { 0 };
+    CLEANUP(remote_buf_clear) struct remote_buf out = { 0 };
     struct tools_bench_job *job = worker;
+    struct remote_key *key = job->target.key;
+    struct remote_slice input = remote_buf_slice(&job->input);
 
-    return remote_key_sign(job->target.key, &job->choice.params, remote_buf_slice(&job->input),
-                           &sig, err);
+    if (job->use == REMOTE_USE_SIGN)
+        return remote_key_sign(key, &job->choice.params, input, &out, err);
+    if (job->use == REMOTE_USE_ENCRYPT)
+        return remote_key_encrypt(key, &job->choice.params, input, &out, err);
+    return remote_key_decrypt(key, &job->choice.params, input, &out, err);
 }
 
 static void close_nothing(void *context)
@@ -38,7 +43,7 @@ int tools_bench_core(struct tools_bench_job *job, struct tools_bench_side *ret)
         .guarded = true,
         .context = job,
         .worker_open = open_worker,
-        .once = sign_once,
+        .once = work_once,
         .worker_close = close_nothing,
         .counts = get_counts,
         .close = close_nothing,

@@ -11,17 +11,19 @@ struct tools_bench_job {
     const struct tools_args *args;
     struct tools_target target;
     struct tools_choice choice;
-    struct remote_buf input;   /* what the core signs: a digest, or a message */
+    enum remote_use use;       /* REMOTE_USE_SIGN, _ENCRYPT; _DECRYPT or what the key has of it */
+    struct remote_buf input;   /* what the core takes: a digest, a message, a ciphertext */
     struct remote_buf message; /* what C_Sign gets; input is its digest where we hash */
 };
 
-/* Signs through the core. */
+/* Signs, encrypts or decrypts through the core. */
 int tools_bench_core(struct tools_bench_job *job, struct tools_bench_side *ret);
 /* Signs through C_Sign of a PKCS#11 module, with one session for each thread. */
 int tools_bench_module(struct tools_bench_job *job, struct tools_bench_side *ret);
 /*
- * Posts the same body to the same URL with nothing but libcurl and jansson: an easy handle for
- * each thread, keep-alive, TLS 1.3, the answer decoded down to the bytes of the signature.
+ * Sends the same request with nothing but libcurl and jansson: an easy handle for each thread,
+ * keep-alive, TLS 1.3, the answer decoded down to the bytes. Opened when ours has run: the request
+ * carries the credential that the core has by then.
  */
 int tools_bench_loop(struct tools_bench_job *job, struct tools_bench_side *ret);
 

@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The yardstick: what a program reaches that does nothing but this. It shares no code with the
- * core's transport, and runs outside the guard as any program would.
+ * The yardstick: what a program reaches that does nothing but this. It repeats a request that the
+ * core has made, but shares no code with the core's transport, and runs outside the guard as any
+ * program would; save where each request has to be made anew.
  */
 #include <curl/curl.h>
-#include <jansson.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend.h"
 #include "bench_job.h"
-#include "bench_request.h"
-#include "encode.h"
+#include "bench_reply.h"
 #include "fail.h"
+#include "specimen.h"
 
 struct loop {
     struct tools_bench_job *job;
-    struct remote_buf url, body;
-    struct curl_slist *headers;
+    const struct tools_bench_reply_form *form;
+    struct remote_specimen specimen;
+    struct curl_slist *headers, *connect_to;
     atomic_ullong requests, connections;
 };
 
 struct worker {
     struct loop *loop;
     CURL *curl;
+    struct remote_specimen own; /* where the service takes each request once */
     struct remote_buf reply;
 };
 
@@ -40,16 +42,20 @@ static void close_worker(void *arg)
 {
     struct worker *worker = arg;
 
-    if (worker)
-        curl_easy_cleanup(worker->curl);
-    if (worker)
-        remote_buf_clear(&worker->reply);
+    if (!worker)
+        return;
+    curl_easy_cleanup(worker->curl);
+    remote_specimen_clear(&worker->own);
+    remote_buf_clear(&worker->reply);
     free(worker);
 }
 
+/* ---- set-up ---- */
+
 /* Where the slot's own connections find trust, client certificate and way. */
-static void set_tls(CURL *curl, const struct remote_section *section)
+static void set_way(CURL *curl, const struct loop *loop)
 {
+    const struct remote_section *section = remote_slot_section(loop->job->target.slot);
     const char *ca = remote_section_text(section, "ca_file", NULL);
     const char *cert = remote_section_text(section, "client_cert_file", NULL);
     const char *key = remote_section_text(section, "client_key_file", NULL);
@@ -61,8 +67,22 @@ static void set_tls(CURL *curl, const struct remote_section *section)
         curl_easy_setopt(curl, CURLOPT_SSLCERT, cert);
     if (key)
         curl_easy_setopt(curl, CURLOPT_SSLKEY, key);
+    if (loop->connect_to)
+        curl_easy_setopt(curl, CURLOPT_CONNECT_TO, loop->connect_to);
+    if (loop->specimen.unix_path)
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, loop->specimen.unix_path);
     curl_easy_setopt(curl, CURLOPT_PROXY, proxy);
     curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
+}
+
+static void set_body(CURL *curl, const struct remote_specimen *specimen)
+{
+    if (strcmp(specimen->method, "GET") == 0)
+        return;
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS,
+                     specimen->body.data ? (char *)specimen->body.data : "");
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)specimen->body.len);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, specimen->method);
 }
 
 static void *open_worker(void *context, struct remote_error *err)
@@ -77,11 +97,10 @@ static void *open_worker(void *context, struct remote_error *err)
         return NULL;
     }
     *worker = (struct worker){ .loop = loop, .curl = curl };
-    set_tls(curl, remote_slot_section(loop->job->target.slot));
-    curl_easy_setopt(curl, CURLOPT_URL, (char *)loop->url.data);
+    set_way(curl, loop);
+    curl_easy_setopt(curl, CURLOPT_URL, (char *)loop->specimen.url.data);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, loop->headers);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, (char *)loop->body.data);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)loop->body.len);
+    set_body(curl, &loop->specimen);
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
@@ -91,51 +110,48 @@ static void *open_worker(void *context, struct remote_error *err)
     return worker;
 }
 
-/* "vault:v1:BASE64", or base64url where r||s was asked for. */
-static bool decode_signature(const char *text, bool url_form)
-{
-    CLEANUP(remote_buf_clear) struct remote_buf sig = { 0 };
-    const char *bytes = strrchr(text, ':');
-    struct remote_slice slice = remote_slice_str(bytes ? bytes + 1 : text);
+/* ---- the loop ---- */
 
-    return (url_form ? remote_base64url_decode(slice, &sig) : remote_base64_decode(slice, &sig)) &&
-           sig.len > 0;
+static enum remote_rc make_specimen(const struct tools_bench_job *job, struct remote_specimen *ret,
+                                    struct remote_error *err)
+{
+    return remote_specimen_make(job->target.key, job->use, &job->choice.params,
+                                remote_buf_slice(&job->input), ret, err);
 }
 
-static bool decode_reply(const struct worker *worker)
+static void count_request(struct worker *worker)
 {
-    json_t *root = json_loadb((char *)worker->reply.data, worker->reply.len, 0, NULL);
-    const json_t *data = json_object_get(root, "data");
-    const char *text = json_string_value(json_object_get(data, "signature"));
-    bool good;
+    long connects = 0;
 
-    if (!text)
-        text = json_string_value(json_object_get(data, "hmac"));
-    good = text && decode_signature(text, worker->loop->job->choice.row->alg == REMOTE_ALG_ECDSA);
-    json_decref(root);
-    return good;
+    curl_easy_getinfo(worker->curl, CURLINFO_NUM_CONNECTS, &connects);
+    atomic_fetch_add_explicit(&worker->loop->requests, 1, memory_order_relaxed);
+    if (connects > 0)
+        atomic_fetch_add_explicit(&worker->loop->connections, (unsigned long long)connects,
+                                  memory_order_relaxed);
 }
 
 static enum remote_rc post_once(void *arg, struct remote_error *err)
 {
     struct worker *worker = arg;
-    long status = 0, connects = 0;
+    struct loop *loop = worker->loop;
+    long status = 0;
     CURLcode code;
 
+    if (loop->specimen.fresh) {
+        REMOTE_TRY(make_specimen(loop->job, &worker->own, err));
+        set_body(worker->curl, &worker->own);
+    }
     remote_buf_truncate(&worker->reply, 0);
     code = curl_easy_perform(worker->curl);
     if (code != CURLE_OK)
         return REMOTE_FAIL(err, REMOTE_E_UNAVAILABLE, "the bare loop: %s",
                            curl_easy_strerror(code));
     curl_easy_getinfo(worker->curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(worker->curl, CURLINFO_NUM_CONNECTS, &connects);
-    atomic_fetch_add_explicit(&worker->loop->requests, 1, memory_order_relaxed);
-    if (connects > 0)
-        atomic_fetch_add_explicit(&worker->loop->connections, (unsigned long long)connects,
-                                  memory_order_relaxed);
-    if (status != 200 || !decode_reply(worker))
+    count_request(worker);
+    if (status != 200 || !tools_bench_reply_decode(loop->form, loop->job->choice.row->alg,
+                                                   remote_buf_slice(&worker->reply)))
         return REMOTE_FAIL(err, REMOTE_E_PROTOCOL,
-                           "the bare loop: HTTP status %ld, or no signature in the answer", status);
+                           "the bare loop: HTTP status %ld, or no result in the answer", status);
     return REMOTE_OK;
 }
 
@@ -152,30 +168,58 @@ static void close_loop(void *context)
     struct loop *loop = context;
 
     curl_slist_free_all(loop->headers);
-    remote_buf_clear(&loop->url);
-    remote_buf_clear(&loop->body);
+    curl_slist_free_all(loop->connect_to);
+    remote_specimen_clear(&loop->specimen);
     free(loop);
     curl_global_cleanup();
 }
 
-static int add_headers(struct loop *loop)
-{
-    CLEANUP(remote_secret_clear) struct remote_secret token = { 0 };
-    CLEANUP(remote_buf_clear) struct remote_buf line = { 0 };
-    const char *namespace =
-        remote_section_text(remote_slot_section(loop->job->target.slot), "namespace", NULL);
+/* ---- opening ---- */
 
-    TOOLS_TRY(tools_bench_token(loop->job, &token));
-    remote_buf_printf(&line, "X-Vault-Token: %s", (char *)token.data);
-    loop->headers = curl_slist_append(NULL, (char *)line.data);
-    loop->headers = curl_slist_append(loop->headers, "Content-Type: application/json");
-    loop->headers = curl_slist_append(loop->headers, "X-Vault-Request: true");
-    if (namespace) {
-        remote_buf_truncate(&line, 0);
-        remote_buf_printf(&line, "X-Vault-Namespace: %s", namespace);
-        loop->headers = curl_slist_append(loop->headers, (char *)line.data);
+/* Cuts the text into its lines. */
+static int add_lines(struct remote_buf *text, struct curl_slist **list)
+{
+    char *rest = NULL;
+
+    for (char *line = text->len ? strtok_r((char *)text->data, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        struct curl_slist *longer = curl_slist_append(*list, line);
+
+        if (!longer)
+            return tools_fail(TOOLS_FAILED, "out of memory");
+        *list = longer;
     }
-    return line.failed ? tools_fail(TOOLS_FAILED, "out of memory") : TOOLS_OK;
+    return TOOLS_OK;
+}
+
+static int check_slot(const struct loop *loop)
+{
+    const struct remote_slot *slot = loop->job->target.slot;
+
+    if (!loop->form)
+        return tools_fail(TOOLS_USAGE,
+                          "the bare loop does not speak to '%s' services: give --no-loop",
+                          remote_slot_backend(slot));
+    if (!remote_specimen_client_in_files(slot))
+        return tools_fail(TOOLS_USAGE,
+                          "the bare loop takes a client certificate and its key from files, and "
+                          "slot '%s' has none such: give --no-loop",
+                          remote_slot_name(slot));
+    return TOOLS_OK;
+}
+
+static int prepare(struct loop *loop)
+{
+    struct remote_error err = { 0 };
+
+    loop->form = tools_bench_reply_form(remote_slot_backend(loop->job->target.slot));
+    TOOLS_TRY(check_slot(loop));
+    if (make_specimen(loop->job, &loop->specimen, &err) != REMOTE_OK)
+        return tools_fail_core(&err);
+    if (loop->specimen.fresh && !loop->job->args->json)
+        puts("the service takes each request once: those of the bare loop are signed as they go");
+    TOOLS_TRY(add_lines(&loop->specimen.headers, &loop->headers));
+    return add_lines(&loop->specimen.connect_to, &loop->connect_to);
 }
 
 int tools_bench_loop(struct tools_bench_job *job, struct tools_bench_side *ret)
@@ -188,15 +232,14 @@ int tools_bench_loop(struct tools_bench_job *job, struct tools_bench_side *ret)
         return tools_fail(TOOLS_FAILED, "libcurl does not start");
     }
     loop->job = job;
-    code = tools_bench_request(job, &loop->url, &loop->body);
-    if (code == TOOLS_OK)
-        code = add_headers(loop);
+    code = prepare(loop);
     if (code != TOOLS_OK) {
         close_loop(loop);
         return code;
     }
     *ret = (struct tools_bench_side){
         .name = "bare loop",
+        .guarded = loop->specimen.fresh, /* the core makes its requests */
         .context = loop,
         .worker_open = open_worker,
         .once = post_once,
