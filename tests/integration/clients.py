@@ -111,5 +111,5 @@ def build_node(name):
     if not os.path.exists(NODE_HEADERS):
         raise unittest.SkipTest("needs " + NODE_HEADERS)
     return build(name, lambda made: ["sh", "-ec", "npm ci --no-audit --no-fund; mkdir \"$0\"; "
-                                     "mv main.js node_modules \"$0\"", made],
+                                     "mv *.js node_modules \"$0\"", made],
                  {"npm_config_nodedir": "/usr"})

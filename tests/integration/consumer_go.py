@@ -6,6 +6,8 @@ The program judges signatures, plain texts and handshakes with Go's own cryptogr
 public keys that Vault gave, and ends with 1 and a line that says what is wrong.
 """
 
+import capabilities
+import operations
 from clients import build_go
 from consumers import ConsumerTestCase, main
 from harness import CK, module_path
@@ -91,6 +93,80 @@ class PinTest(GoTestCase):
     def test_sign_when_pin_is_wrong_then_says_so(self):
         self.assertIn("CKR_PIN_INCORRECT", self.go_fails("sign", "ec", self.pub("ec"),
                                                          env=self.env(CLIENT_PIN="1234")))
+
+
+class MiekgCapabilityTest(operations.ProgramOperations):
+    client = "miekg/pkcs11 (Go)"
+    can_threads = None  # crypto11's, below
+
+    @classmethod
+    def setUpClass(cls):
+        cls.program = (build_go("go"),)
+        super().setUpClass()
+
+
+class Crypto11CapabilityTest(capabilities.CapabilityTestCase):
+    """What it seals and signs is judged by the program itself, with Go's own cryptography."""
+
+    client = "crypto11 (Go)"
+    note = "On tokens without an Ed25519 key: it reads no certificates where there is one."
+    keys = capabilities.WITHOUT_ED25519
+
+    @classmethod
+    def setUpClass(cls):
+        cls.program = build_go("go")
+        super().setUpClass()
+
+    def go(self, *words):
+        return self.must(self.program, self.target.module, "web", *words,
+                         env=self.env(CLIENT_PIN=self.target.pin)).decode()
+
+    def can_find_label(self):
+        self.go("pair", "ec", self.pub("ec"))
+
+    def can_login(self):
+        self.go("pair", "rsa", self.pub("rsa"))
+
+    def can_wrong_pin(self):
+        self.refuses(self.program, self.target.module, "web", "random",
+                     env=self.env(CLIENT_PIN="98765"), says="CKR_PIN_INCORRECT")
+
+    def can_sign_pkcs1(self):
+        self.go("sign-pkcs1", "rsa", self.pub("rsa"))
+
+    def can_sign_pss(self):
+        self.go("sign-pss", "rsa", self.pub("rsa"))
+
+    def can_sign_ecdsa(self):
+        self.go("sign", "ec", self.pub("ec"))
+
+    def can_decrypt_pkcs1(self):
+        self.go("decrypt-pkcs1", "rsa", self.pub("rsa"))
+
+    def can_oaep_sha1(self):
+        self.go("decrypt-oaep-sha1", "rsa", self.pub("rsa"))
+
+    def can_oaep_sha256(self):
+        self.go("decrypt-oaep-sha256", "rsa", self.pub("rsa"))
+
+    def can_gcm(self):
+        self.go("gcm")
+
+    def can_hmac(self):
+        self.go("hmac")
+
+    def can_generate_id(self):
+        self.go("generate", self.fresh("crypto11"))
+
+    def can_random(self):
+        self.go("random")
+
+    def can_threads(self):
+        self.go("crowd", "ec", self.pub("ec"))
+
+    def can_tls(self):
+        names = self.go("tls", self.vault.ca).split()
+        self.assertEqual(sorted(names), sorted(name + ".test" for name in self.certified))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ every signature good.
 
 import base64
 import os
+import shutil
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import capabilities
 from consumers import ConsumerTestCase, main
 from harness import module_path
 
@@ -60,16 +62,19 @@ def dnskey(public):
     return numbers.x.to_bytes(size, "big") + numbers.y.to_bytes(size, "big")
 
 
-class KnotTestCase(ConsumerTestCase):
-    keys = {"rsa": "rsa-2048", "rsa4": "rsa-4096", "ec": "ecdsa-p256", "p384": "ecdsa-p384",
-            "ed": "ed25519"}
+class Zone:
+    """A zone, and Knot's keys for it."""
+
     uri = "pkcs11:token=web"
+
+    def module(self):
+        return module_path()
 
     def configure(self, nsec3="off"):
         self.write("example.zone", ZONE)
         os.mkdir(self.path("signed"))
         self.conf = self.write("knot.conf", CONFIG % {
-            "home": self.directory.dir, "uri": self.uri, "module": module_path(),
+            "home": self.directory.dir, "uri": self.uri, "module": self.module(),
             "origin": ORIGIN, "nsec3": nsec3})
 
     def keymgr(self, *words):
@@ -96,6 +101,11 @@ class KnotTestCase(ConsumerTestCase):
     def signers(self, records, kind):
         """The algorithms' numbers in the signatures over records of a kind."""
         return {int(words[4]) for words in records if words[2:4] == ["RRSIG", kind]}
+
+
+class KnotTestCase(Zone, ConsumerTestCase):
+    keys = {"rsa": "rsa-2048", "rsa4": "rsa-4096", "ec": "ecdsa-p256", "p384": "ecdsa-p384",
+            "ed": "ed25519"}
 
 
 class SignTest(KnotTestCase):
@@ -157,6 +167,49 @@ class PinTest(KnotTestCase):
         self.configure()
         self.bring("ec", "ksk=yes", "zsk=yes")
         self.assert_published(self.sign(), "ec")
+
+
+class CapabilityTest(Zone, capabilities.CapabilityTestCase):
+    client = "Knot DNS"
+    note = "By keymgr and kzonesign."
+
+    def module(self):
+        return self.target.module
+
+    def prepare(self):
+        self.log_in(self.target.pin)
+
+    def log_in(self, pin):
+        self.uri = "pkcs11:token=web;pin-value=" + pin
+        self.configure()
+
+    def assert_signs(self, name):
+        self.bring(name, "ksk=yes", "zsk=yes")
+        self.assert_published(self.sign(), name)
+
+    def can_find_id(self):
+        self.bring("ec", "ksk=yes")
+
+    def can_wrong_pin(self):
+        shutil.rmtree(self.path("signed"))
+        self.log_in("98765")
+        self.refuses(KEYMGR, "-c", self.conf, ORIGIN, "import-pkcs11", self.ids["ec"],
+                     "algorithm=ecdsap256sha256", says="(?i)pin|PKCS #11|not exist|error")
+
+    def can_sign_pkcs1(self):
+        self.assert_signs("rsa")
+
+    def can_sign_ecdsa(self):
+        self.assert_signs("ec")
+
+    def can_sign_ed25519(self):
+        self.assert_signs("ed")
+
+    can_login = can_dnssec = can_sign_ecdsa
+
+    def can_generate_id(self):
+        self.keymgr("generate", "algorithm=ecdsap256sha256", "ksk=yes", "zsk=yes")
+        self.sign()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Vault gave, and ends with 1 and a line that says what is wrong.
 
 import os
 
+import operations
 from clients import build_node
 from consumers import ConsumerTestCase, main
 from harness import CK, module_path
@@ -45,8 +46,8 @@ class ClientTest(NodeTestCase):
                                                                     self.pub("p384"))))
 
     def test_sign_when_nobody_has_the_label_then_not_found(self):
-        self.assertIn("no private key nobody", self.must_fail(*self.words("sign", "nobody",
-                                                                          self.pub("ec"))))
+        self.assertIn("no object of class 3 with nobody", self.must_fail(
+            *self.words("sign", "nobody", self.pub("ec"))))
 
     def test_decrypt_when_node_encrypted_then_opened(self):
         self.node("decrypt", "rsa", self.pub("rsa"))
@@ -62,6 +63,16 @@ class PinTest(NodeTestCase):
     def test_sign_when_pin_is_given_then_works(self):
         pin = self.vault.make_token(self.vault.setup_signer())
         self.node("sign", "ec", self.pub("ec"), env=self.env(CLIENT_PIN=pin))
+
+
+class CapabilityTest(operations.ProgramOperations):
+    client = "pkcs11js (Node)"
+    can_threads = None  # JavaScript has one
+
+    @classmethod
+    def setUpClass(cls):
+        cls.program = ("node", os.path.join(build_node("node"), "main.js"))
+        super().setUpClass()
 
 
 if __name__ == "__main__":

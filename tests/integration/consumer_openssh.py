@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 
+import capabilities
 from consumers import ConsumerTestCase, main
 from harness import module_path
 
@@ -34,23 +35,36 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class OpensshTestCase(ConsumerTestCase):
-    keys = {"rsa": "rsa-2048", "rsa4": "rsa-4096", "ec": "ecdsa-p256", "p384": "ecdsa-p384",
-            "p521": "ecdsa-p521", "ed": "ed25519"}
-
-    def listed(self, **options):
+class PublicKeys:
+    def listed(self, module, **options):
         """{label: "kind base64"} by ssh-keygen."""
-        lines = self.must("ssh-keygen", "-D", module_path(), **options).decode().splitlines()
+        lines = self.must("ssh-keygen", "-D", module, **options).decode().splitlines()
         return {label: "%s %s" % (kind, blob) for kind, blob, label in map(str.split, lines)}
 
     def line(self, name):
         """A public key as OpenSSH writes it, made from Vault's own PEM."""
         return self.must("ssh-keygen", "-i", "-m", "PKCS8", "-f", self.pub(name)).decode().strip()
 
+    def assert_certifies(self, module, name, **options):
+        """The authority's private key is in the module."""
+        user = self.path("user")
+        self.must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", user)
+        authority = self.write("authority.pub", self.line(name) + "\n")
+        self.must("ssh-keygen", "-D", module, "-s", authority, "-I", "somebody", "-n", "somebody",
+                  user + ".pub", **options)
+        text = self.must("ssh-keygen", "-L", "-f", user + "-cert.pub").decode()
+        fingerprint = self.must("ssh-keygen", "-l", "-f", authority).split()[1].decode()
+        self.assertIn(fingerprint, text)
+
+
+class OpensshTestCase(PublicKeys, ConsumerTestCase):
+    keys = {"rsa": "rsa-2048", "rsa4": "rsa-4096", "ec": "ecdsa-p256", "p384": "ecdsa-p384",
+            "p521": "ecdsa-p521", "ed": "ed25519"}
+
 
 class KeygenTest(OpensshTestCase):
     def test_keygen_when_listing_then_vaults_keys_with_their_labels(self):
-        self.assertEqual(self.listed(), {name: self.line(name) for name in KINDS})
+        self.assertEqual(self.listed(module_path()), {name: self.line(name) for name in KINDS})
         for name, kind in KINDS.items():
             self.assertTrue(self.line(name).startswith(kind + " "))
 
@@ -60,22 +74,16 @@ class KeygenTest(OpensshTestCase):
         self.assertNotIn("ed25519", text)
 
     def test_keygen_when_signing_a_certificate_then_the_authority_is_remote(self):
-        """-D with -s: the authority's private key is in the module."""
-        user = self.path("user")
-        self.must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", user)
         for name in ("ec", "rsa"):
             with self.subTest(name):
-                authority = self.write("authority.pub", self.line(name) + "\n")
-                self.must("ssh-keygen", "-D", module_path(), "-s", authority, "-I", "somebody",
-                          "-n", "somebody", user + ".pub")
-                text = self.must("ssh-keygen", "-L", "-f", user + "-cert.pub").decode()
-                fingerprint = self.must("ssh-keygen", "-l", "-f", authority).split()[1].decode()
-                self.assertIn(fingerprint, text)
+                self.setUp()
+                self.assert_certifies(module_path(), name)
 
 
-class LoginTestCase(OpensshTestCase):
-    def setUp(self):
-        super().setUp()
+class Server:
+    """An sshd of this test's own, which takes the keys in the file `authorized`."""
+
+    def start_server(self):
         self.need_privsep_directory()
         self.port = free_port()
         host_key = self.path("host_key")
@@ -109,6 +117,12 @@ class LoginTestCase(OpensshTestCase):
         return self.run_program("ssh", "-F", "none", "-p", str(self.port), *words,
                                 getpass.getuser() + "@127.0.0.1", "echo in as $LOGNAME",
                                 env=env or self.env())
+
+
+class LoginTestCase(Server, OpensshTestCase):
+    def setUp(self):
+        super().setUp()
+        self.start_server()
 
     def assert_logs_in(self, name, *options, env=None):
         """With this key alone allowed; the server says which one it took."""
@@ -197,6 +211,51 @@ class PinTest(AgentTestCase):
         self.write("askpass", "#!/bin/sh\necho 1234\n", mode=0o700)
         text = self.must_fail("ssh-add", "-s", module_path(), env=self.agent_env())
         self.assertIn("agent refused operation", text)
+
+
+class CapabilityTest(PublicKeys, Server, capabilities.CapabilityTestCase):
+    client = "OpenSSH"
+
+    def asked(self, pin=None):
+        """The environment in which this PIN is the answer."""
+        askpass = self.write("askpass", "#!/bin/sh\necho '%s'\n" % (pin or self.target.pin),
+                             mode=0o700)
+        return self.env(SSH_ASKPASS=askpass, SSH_ASKPASS_REQUIRE="force")
+
+    def can_list(self):
+        """By ssh-keygen, which never logs in for that."""
+        found = self.listed(self.target.module, env=self.asked())
+        for name in ("rsa", "ec"):
+            self.expect("(?m)^%s$" % re.escape(self.line(name)), "\n".join(found.values()))
+
+    def log_in(self, name, pin=None):
+        self.start_server()
+        self.write("authorized", self.line(name) + "\n")
+        return self.ssh("PKCS11Provider=" + self.target.module, "IdentityAgent=none",
+                        env=self.asked(pin))
+
+    def can_wrong_pin(self):
+        done = self.log_in("ec", "98765")
+        self.assertEqual(done.returncode, 255)
+        self.assertRegex(done.stderr.decode(), "PKCS#11 login failed: PIN incorrect")
+
+    def can_x509(self):
+        self.assert_certifies(self.target.module, "ec", env=self.asked())
+
+    def assert_logs_in(self, name):
+        done = self.log_in(name)
+        if done.returncode != 0:
+            self.rejected(("ssh",), done)
+        self.assertEqual(done.stdout.decode(), "in as %s\n" % getpass.getuser())
+        self.assertIn(b"Accepted publickey", self.read("sshd.log"))
+
+    def can_sign_pkcs1(self):
+        self.assert_logs_in("rsa")
+
+    def can_sign_ecdsa(self):
+        self.assert_logs_in("ec")
+
+    can_login = can_ssh = can_sign_ecdsa
 
 
 if __name__ == "__main__":

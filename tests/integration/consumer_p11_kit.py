@@ -11,6 +11,7 @@ import time
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, utils
 
+import tool_operations
 from consumers import ConsumerTestCase, main
 from harness import CK, Module, P11Error, module_path, oaep, pss
 from servers import die_with_parent
@@ -36,6 +37,19 @@ ARRAYS = {"CKA_ALLOWED_MECHANISMS", "CKA_WRAP_TEMPLATE", "CKA_UNWRAP_TEMPLATE",
 def variable(name):
     return subprocess.run(["pkg-config", "--variable=" + name, "p11-kit-1"], check=True,
                           stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def wait_for_server(address, server):
+    """Its socket is there a moment before it listens."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                return probe.connect(address)
+        except OSError:
+            if time.monotonic() > deadline or server.poll() is not None:
+                raise
+            time.sleep(0.01)
 
 
 class P11KitTestCase(ConsumerTestCase):
@@ -101,23 +115,10 @@ class ServerTest(P11KitTestCase):
             stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
         cls.addClassCleanup(cls.server.wait, 10)
         cls.addClassCleanup(cls.server.terminate)
-        cls.wait_for_server()
+        wait_for_server(cls.address, cls.server)
         os.environ["P11_KIT_SERVER_ADDRESS"] = "unix:path=" + cls.address
         cls.addClassCleanup(os.environ.pop, "P11_KIT_SERVER_ADDRESS")
         cls.client = Module(os.path.join(variable("p11_module_path"), "p11-kit-client.so"))
-
-    @classmethod
-    def wait_for_server(cls):
-        """Its socket is there a moment before it listens."""
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                with socket.socket(socket.AF_UNIX) as probe:
-                    return probe.connect(cls.address)
-            except OSError:
-                if time.monotonic() > deadline or cls.server.poll() is not None:
-                    raise
-                time.sleep(0.01)
 
     def setUp(self):
         super().setUp()
@@ -204,6 +205,36 @@ class ServerTest(P11KitTestCase):
         key = self.session.private_key("gone")
         self.vault.delete_key("gone")
         self.assert_rv(CK.CKR_FUNCTION_FAILED, self.session.sign, key, CK.CKM_ECDSA, DIGEST)
+
+
+class ProxyCapabilityTest(tool_operations.ToolOperations):
+    client = "p11-kit's proxy"
+    note = "By pkcs11-tool."
+
+    def prepare(self):
+        self.p11_kit_config(token=self.target.module)
+
+    def module(self):
+        return variable("proxy_module")
+
+
+class ServerCapabilityTest(tool_operations.ToolOperations):
+    client = "p11-kit's server"
+    note = "By pkcs11-tool, in another process."
+    address = ""
+
+    def prepare(self):
+        address = self.path("socket")
+        server = self.start("p11-kit", "server", "--foreground", "--name", address, "--provider",
+                            self.target.module, "pkcs11:token=web", stdout=subprocess.DEVNULL)
+        self.address = "unix:path=" + address
+        wait_for_server(address, server)
+
+    def env(self, **more):
+        return super().env(**dict({"P11_KIT_SERVER_ADDRESS": self.address}, **more))
+
+    def module(self):
+        return os.path.join(variable("p11_module_path"), "p11-kit-client.so")
 
 
 if __name__ == "__main__":

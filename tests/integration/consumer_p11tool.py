@@ -4,6 +4,7 @@
 
 import re
 
+import capabilities
 from consumers import ConsumerTestCase, main
 from harness import module_path
 
@@ -141,6 +142,85 @@ class PinTest(P11toolTestCase):
         text = self.must_fail("p11tool", "--batch", *self.words(), "--login", "--test-sign",
                               self.uri("ec", "private"), env=self.env(GNUTLS_PIN="1234"))
         self.assertRegex(text, "(?i)PIN")
+
+
+class CapabilityTest(capabilities.CapabilityTestCase):
+    """GnuTLS itself verifies, with the token's public keys: export tells whether they are right."""
+
+    client = "p11tool (GnuTLS)"
+
+    def words(self, *words):
+        return ("p11tool", "--batch", "--provider", self.target.module, "--login", *words)
+
+    def tool(self, *words):
+        return self.must(*self.words(*words)).decode()
+
+    def env(self, **more):
+        pins = {"GNUTLS_PIN": self.target.pin} if self.target else {}
+        return super().env(**dict(pins, **more))
+
+    @staticmethod
+    def uri(name, kind):
+        return "pkcs11:token=web;object=%s;type=%s" % (name, kind)
+
+    def can_list(self):
+        text = self.tool("--list-privkeys", "pkcs11:token=web")
+        self.assertLessEqual(set(self.ids), set(re.findall(r"object=([^;]+)", text)))
+
+    can_login = can_list
+
+    def can_wrong_pin(self):
+        self.refuses(*self.words("--list-privkeys", "pkcs11:token=web"),
+                     env=self.env(GNUTLS_PIN="98765"), says="PIN")
+
+    def assert_exports(self, name, uri):
+        self.assertEqual(self.tool("--export", uri).strip(), self.read_pub(name).strip())
+
+    def can_find_label(self):
+        self.assert_exports("ec", self.uri("ec", "public"))
+
+    def can_find_id(self):
+        ident = re.sub("(..)", r"%\1", self.ids["rsa"])
+        self.assert_exports("rsa", "pkcs11:token=web;id=%s;type=public" % ident)
+
+    def can_certificate(self):
+        with open(self.cert("ec"), encoding="ascii") as file:
+            self.assertEqual(self.tool("--export", self.uri("ec", "cert")).strip(),
+                             file.read().strip())
+
+    def assert_signs(self, name, *words):
+        text = self.must_say(*self.words(*words, "--test-sign", self.uri(name, "private")))
+        self.expect(r"Verifying against public key in the token\.\.\. ok", text)
+
+    def can_sign_pkcs1(self):
+        self.assert_signs("rsa")
+
+    def can_sign_pss(self):
+        self.assert_signs("rsa", "--sign-params", "RSA-PSS", "--hash", "SHA384")
+
+    def can_sign_ecdsa(self):
+        self.assert_signs("ec")
+
+    def can_sign_ed25519(self):
+        self.assert_signs("ed")
+
+    def can_generate_id(self):
+        label = self.fresh("named")
+        self.tool("--generate-privkey=ECDSA", "--curve", "secp256r1", "--label", label,
+                  "pkcs11:token=web")
+        self.assert_signs(label)
+
+    def can_import_id(self):
+        label = self.fresh("known")
+        self.openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
+                     self.path("own.pem"))
+        self.tool("--write", "--load-privkey", self.path("own.pem"), "--label", label,
+                  "pkcs11:token=web")
+        self.assertIn("object=" + label, self.tool("--list-privkeys", "pkcs11:token=web"))
+
+    def can_random(self):
+        self.tool("--generate-random", "32", "pkcs11:token=web", "--outfile", self.path("random"))
+        self.assertEqual(len(self.read("random")), 32)
 
 
 if __name__ == "__main__":

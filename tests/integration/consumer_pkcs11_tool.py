@@ -5,6 +5,7 @@
 import hashlib
 import re
 
+import tool_operations
 from consumers import MESSAGE, ConsumerTestCase, main
 from harness import module_path
 
@@ -72,7 +73,7 @@ class ListTest(ToolTestCase):
         text = self.tool("-M")
         for line in ("RSA-PKCS, keySize={2048,4096}, encrypt, decrypt, sign, verify",
                      "SHA256-RSA-PKCS-PSS, keySize={2048,4096}, sign, verify",
-                     "ECDSA, keySize={256,521}, sign, verify, EC F_P, EC OID, EC uncompressed",
+                     "ECDSA, keySize={224,521}, sign, verify, EC F_P, EC OID, EC uncompressed",
                      "EDDSA, keySize={256,256}, sign, verify",
                      "RSA-PKCS-OAEP, keySize={2048,4096}, encrypt, decrypt"):
             self.assertIn("  " + line, text)
@@ -300,6 +301,10 @@ class PinTest(ToolTestCase):
         for pin in ("1234", "hvs." + 24 * "A"):
             with self.subTest(pin):
                 self.assertIn("CKR_PIN_INCORRECT", self.fails("-O", "--login", "--pin", pin))
+
+
+class CapabilityTest(tool_operations.ToolOperations):
+    client = "pkcs11-tool (OpenSC)"
 
 
 if __name__ == "__main__":

@@ -2,70 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python's two libraries for PKCS#11, python-pkcs11 and PyKCS11, on keys in a real Vault.
 
-They are not in Debian. A virtual environment in $HSMBRIDGE_CACHE (default ~/.cache/hsmbridge) has
-the versions below; it is made once, and this program goes on in it.
+They are not in Debian: this program goes on in an environment that has the versions below
+(../services/environments.py).
 """
 
 import hashlib
 import os
-import shutil
-import subprocess
-import sys
 import unittest
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, padding as block_padding
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+import python_operations
 from consumers import MESSAGE, ConsumerTestCase
 from harness import module_path
+import environments
+from operations import IV, KEY, NONCE, cbc_pad
 
 REQUIREMENTS = ["python-pkcs11==0.10.1", "PyKCS11==1.5.20", "asn1crypto==1.5.1"]
 SHA256 = hashes.SHA256()
 PSS = padding.PSS(padding.MGF1(SHA256), 32)
 PKCS1 = padding.PKCS1v15()
-KEY = bytes(range(32))
-IV = bytes(16)
-NONCE = bytes(12)
-
-
-def environment():
-    """The directory of the virtual environment."""
-    cache = os.environ.get("HSMBRIDGE_CACHE") or os.path.expanduser("~/.cache/hsmbridge")
-    made_of = " ".join([sys.version, *REQUIREMENTS])
-    return os.path.join(os.path.abspath(cache), "venv-pkcs11-" +
-                        hashlib.sha256(made_of.encode()).hexdigest()[:12])
-
-
-def make_environment(path):
-    """Under another name first: half an environment never stands there, and of two programs that
-    make one at once, the second throws its own away."""
-    part = "%s.part-%d" % (path, os.getpid())
-    try:
-        # Debian's python3-cryptography is seen from within.
-        subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", part], check=True)
-        subprocess.run([part + "/bin/python", "-m", "pip", "install", "--quiet", "--no-input",
-                        "--disable-pip-version-check", "--no-deps", *REQUIREMENTS], check=True)
-        os.rename(part, path)
-    except OSError:
-        if not os.path.isdir(path):
-            raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def enter_environment():
-    """Starts this program again in the virtual environment, unless it is there already."""
-    path = environment()
-    if sys.prefix == path:
-        return
-    if not os.path.isdir(path):
-        make_environment(path)
-    python = os.path.join(path, "bin", "python")
-    os.execv(python, [python, os.path.abspath(__file__), *sys.argv[1:]])
 
 
 class LibraryTestCase(ConsumerTestCase):
@@ -95,13 +55,6 @@ class LibraryTestCase(ConsumerTestCase):
         drawn = {draw() for _ in range(4)}
         self.assertEqual({len(data) for data in drawn}, {32})
         self.assertEqual(len(drawn), 4)
-
-
-def cbc_pad(data):
-    """What AES-CBC with PKCS#7 padding makes of it with KEY and IV."""
-    padder = block_padding.PKCS7(128).padder()
-    encryptor = Cipher(algorithms.AES(KEY), modes.CBC(IV)).encryptor()
-    return encryptor.update(padder.update(data) + padder.finalize()) + encryptor.finalize()
 
 
 class PythonPkcs11Test(LibraryTestCase):
@@ -264,6 +217,14 @@ class PyKcs11Test(LibraryTestCase):
         self.assert_random(lambda: bytes(self.session.generateRandom(32)))
 
 
+class PythonPkcs11CapabilityTest(python_operations.PythonPkcs11Operations):
+    pass
+
+
+class PyKcs11CapabilityTest(python_operations.PyKcs11Operations):
+    pass
+
+
 if __name__ == "__main__":
-    enter_environment()
+    environments.enter("pkcs11", REQUIREMENTS)
     unittest.main(verbosity=2)

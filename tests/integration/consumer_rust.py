@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Rust program with keys in a real Vault: the cryptoki crate, in rust/."""
 
+import re
+
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, utils
 
+import operations
+from capabilities import code_of
 from clients import build_rust
 from consumers import MESSAGE, ConsumerTestCase, main
 from harness import module_path
@@ -82,6 +86,23 @@ class PinTest(RustTestCase):
         pin = self.vault.make_token(self.vault.setup_signer())
         self.openssl_verify("rsa", self.sign("sign", "rsa", "SHA256-RSA-PKCS",
                                              env=self.env(CLIENT_PIN=pin)), "-sha256")
+
+
+class CapabilityTest(operations.ProgramOperations):
+    client = "cryptoki (Rust)"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.program = (build_rust("rust"),)
+        super().setUpClass()
+
+    def described(self, refusal):
+        """The crate has its own names of result codes."""
+        return re.sub(r"\((\w+)\)$", lambda found: code_of(found.group(1)), str(refusal).strip())
+
+    def crowd(self):
+        return self.must(*self.program, self.target.module, "web", "crowd", "rsa",
+                         "SHA256-RSA-PKCS", input=MESSAGE)
 
 
 if __name__ == "__main__":

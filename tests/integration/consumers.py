@@ -45,13 +45,17 @@ class ConsumerTestCase(HarnessTestCase):
         cls.config = TempConfig()
         cls.addClassCleanup(cls.config.remove)
         cls.ids = {}
-        cls.vault.setup_transit(**cls.keys)
+        cls.make_keys()
         for name in cls.keys:
             cls._write_public(name)
         options = dict(cls.slot_options)
         if cls.certified:
             options["certificates"] = [cls.cert(name) for name in cls.certified]
         cls.config.slot("web", cls.vault, timeout="10s", **options)
+
+    @classmethod
+    def make_keys(cls):
+        cls.vault.setup_transit(**cls.keys)
 
     @classmethod
     def _write_public(cls, name):
@@ -67,6 +71,11 @@ class ConsumerTestCase(HarnessTestCase):
     @classmethod
     def pub(cls, name):
         return cls.config.path(name + ".pub")
+
+    @classmethod
+    def read_pub(cls, name):
+        with open(cls.pub(name), encoding="ascii") as file:
+            return file.read()
 
     @classmethod
     def cert(cls, name):
@@ -111,7 +120,8 @@ class ConsumerTestCase(HarnessTestCase):
 
     def run_program(self, *words, **options):
         """A CompletedProcess with bytes, whatever the exit status."""
-        options.setdefault("env", self.env())
+        if "env" not in options:
+            options["env"] = self.env()
         if "input" not in options:
             options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.run([*self.prefix, *words], capture_output=True, timeout=PROGRAM_MAX,
@@ -119,15 +129,21 @@ class ConsumerTestCase(HarnessTestCase):
 
     def must(self, *words, **options):
         """Ends with 0; its standard output as bytes."""
-        done = self.run_program(*words, **options)
-        self.assertEqual(done.returncode, 0, self.told(words, done))
-        return done.stdout
+        return self.finished(*words, **options).stdout
 
     def must_say(self, *words, **options):
         """Ends with 0; all that it said, as text."""
-        done = self.run_program(*words, **options)
-        self.assertEqual(done.returncode, 0, self.told(words, done))
+        done = self.finished(*words, **options)
         return (done.stdout + done.stderr).decode(errors="replace")
+
+    def finished(self, *words, **options):
+        done = self.run_program(*words, **options)
+        if done.returncode != 0:
+            self.rejected(words, done)
+        return done
+
+    def rejected(self, words, done):
+        self.fail(self.told(words, done))
 
     def must_fail(self, *words, **options):
         """Ends with another status, not by a signal; all that it said, as text."""
@@ -160,7 +176,9 @@ class ConsumerTestCase(HarnessTestCase):
     # ---- OpenSSL, which knows nothing of us ----
 
     def openssl(self, *words, **options):
-        return self.must("openssl", *words, **options)
+        done = self.run_program("openssl", *words, **options)
+        self.assertEqual(done.returncode, 0, self.told(("openssl", *words), done))
+        return done.stdout
 
     def openssl_verify(self, key, signature, digest, *sigopts):
         """A signature file over the message; digest: -sha256 and its kind."""

@@ -4,22 +4,11 @@
 answers. What differs stands below with its reason; a difference that does not stand there fails,
 and so does one that stands there and is no more."""
 
-import base64
-import ctypes
-import os
-import subprocess
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (Encoding, PublicFormat,
-                                                          load_pem_private_key)
-
-from harness import CK, HarnessTestCase, Module, P11Error, RealVault, TempConfig, module
+from harness import CK, HarnessTestCase, P11Error, RealVault, TempConfig, module
 from oracle_cases import CASES, FIRST_FUNCTIONS, NOTHING_ELSE, SESSION_FUNCTIONS, BAD, Side
-from p11_types import Ulong, template
-from servers import Directory
+from softhsm import SoftHsm
 from weather import main
 
-SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 KEYS = {"rsa": "rsa-2048", "ec": "ecdsa-p256", "aes": "aes256-gcm96", "mac": "hmac"}
 
 # Case: (our trace, SoftHSM's trace, reason).
@@ -137,7 +126,7 @@ ATTRIBUTE_DIFFERENCES = {
     "CKA_UNIQUE_ID": (PRIVATE + PUBLIC + SECRET, "of PKCS#11 3.0; SoftHSM is 2.40"),
     "CKA_ALLOWED_MECHANISMS": (PRIVATE + PUBLIC + SECRET, "what the service serves; to SoftHSM an "
                                "empty list is every mechanism"),
-    "CKA_COPYABLE": (PRIVATE + PUBLIC + SECRET, "keys cannot be copied in their service"),
+    "CKA_COPYABLE": (PRIVATE + SECRET, "keys cannot be copied in their service"),
     "CKA_DESTROYABLE": (PRIVATE + PUBLIC + SECRET, "not without `allow = destroy`"),
     "CKA_DERIVE_TEMPLATE": (PRIVATE + SECRET, "of PKCS#11 2.40 and answered; SoftHSM has it not"),
     "CKA_PUBLIC_KEY_INFO": (PRIVATE + PUBLIC, "known here; SoftHSM leaves it empty"),
@@ -151,86 +140,6 @@ ATTRIBUTE_DIFFERENCES = {
 }
 
 
-class SoftHsm:
-    """A token of its own with a copy of Vault's keys."""
-
-    pin = "1234"
-
-    def __init__(self, vault):
-        self._directory = Directory()
-        os.mkdir(self._directory.path("tokens"))
-        conf = self._directory.path("softhsm2.conf")
-        with open(conf, "w", encoding="ascii") as out:
-            out.write("directories.tokendir = %s\nlog.level = ERROR\n" %
-                      self._directory.path("tokens"))
-        os.environ["SOFTHSM2_CONF"] = conf
-        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "web", "--so-pin",
-                        self.pin, "--pin", self.pin], check=True, stdout=subprocess.DEVNULL)
-        self.module = Module(SOFTHSM)
-        self.module.initialize()
-        with self.module.session(self.module.slot("web"), read_write=True) as session:
-            session.login(self.pin)
-            for label in KEYS:
-                for attributes in copies(vault, label):
-                    session.must("C_CreateObject", template(attributes), len(attributes),
-                                 ctypes.byref(Ulong()))
-        self.module.finalize()
-
-    def remove(self):
-        self._directory.remove()
-
-
-def exported(vault, kind, label):
-    return vault.read("transit/export/%s-key/%s" % (kind, label))["keys"]["1"]
-
-
-def number(value):
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")
-
-
-def copies(vault, label):
-    """The templates of a key's objects, with the uses that Vault's keys of this type have."""
-    base = {"CKA_TOKEN": True, "CKA_LABEL": label, "CKA_MODIFIABLE": False}
-    hidden = dict(base, CKA_PRIVATE=True, CKA_SENSITIVE=True, CKA_EXTRACTABLE=False)
-    if label in ("aes", "mac"):
-        value = base64.b64decode(exported(vault, "encryption" if label == "aes" else "hmac", label))
-        crypts = label == "aes"
-        yield dict(hidden, CKA_CLASS=CK.CKO_SECRET_KEY, CKA_VALUE=value,
-                   CKA_KEY_TYPE=CK.CKK_AES if crypts else CK.CKK_GENERIC_SECRET,
-                   CKA_SIGN=not crypts, CKA_VERIFY=not crypts, CKA_ENCRYPT=crypts,
-                   CKA_DECRYPT=crypts, CKA_WRAP=crypts, CKA_UNWRAP=crypts)
-        return
-    key = load_pem_private_key(exported(vault, "signing", label).encode(), None)
-    ident = x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
-    numbers = rsa_numbers(key) if label == "rsa" else ec_numbers(key)
-    for half, parts in zip((dict(base, CKA_PRIVATE=False), hidden), numbers):
-        yield dict(half, CKA_ID=ident, **parts)
-
-
-def rsa_numbers(key):
-    private = key.private_numbers()
-    public = private.public_numbers
-    both = {"CKA_KEY_TYPE": CK.CKK_RSA, "CKA_MODULUS": number(public.n),
-            "CKA_PUBLIC_EXPONENT": number(public.e)}
-    return (dict(both, CKA_CLASS=CK.CKO_PUBLIC_KEY, CKA_VERIFY=True, CKA_ENCRYPT=True,
-                 CKA_WRAP=True),
-            dict(both, CKA_CLASS=CK.CKO_PRIVATE_KEY, CKA_SIGN=True, CKA_DECRYPT=True,
-                 CKA_UNWRAP=True, CKA_PRIVATE_EXPONENT=number(private.d),
-                 CKA_PRIME_1=number(private.p), CKA_PRIME_2=number(private.q),
-                 CKA_EXPONENT_1=number(private.dmp1), CKA_EXPONENT_2=number(private.dmq1),
-                 CKA_COEFFICIENT=number(private.iqmp)))
-
-
-def ec_numbers(key):
-    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    both = {"CKA_KEY_TYPE": CK.CKK_EC,
-            "CKA_EC_PARAMS": bytes.fromhex("06082a8648ce3d030107")}  # prime256v1
-    return (dict(both, CKA_CLASS=CK.CKO_PUBLIC_KEY, CKA_VERIFY=True, CKA_ENCRYPT=False,
-                 CKA_WRAP=False, CKA_EC_POINT=b"\4" + bytes([len(point)]) + point),
-            dict(both, CKA_CLASS=CK.CKO_PRIVATE_KEY, CKA_SIGN=True, CKA_DECRYPT=False,
-                 CKA_UNWRAP=False, CKA_VALUE=number(key.private_numbers().private_value)))
-
-
 class OracleTestCase(HarnessTestCase):
     maxDiff = None
 
@@ -242,7 +151,7 @@ class OracleTestCase(HarnessTestCase):
         for name, kind in KEYS.items():
             size = {"key_size": 64} if kind == "hmac" else {}  # enough for SoftHSM's SHA-512
             vault.make_key(name, kind, exportable=True, **size)
-        cls.softhsm = SoftHsm(vault)
+        cls.softhsm = SoftHsm(vault, KEYS)
         cls.addClassCleanup(cls.softhsm.remove)
         cls.config = TempConfig()
         cls.addClassCleanup(cls.config.remove)

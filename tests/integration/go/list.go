@@ -20,7 +20,7 @@ func findSlot(module *pkcs11.Ctx, label string) (uint, error) {
 		if err != nil {
 			return 0, err
 		}
-		if strings.TrimRight(token.Label, " ") == label {
+		if strings.TrimRight(token.Label, "\x00 ") == label {
 			return slot, nil
 		}
 	}
@@ -63,8 +63,7 @@ func printObjects(module *pkcs11.Ctx, session pkcs11.SessionHandle) error {
 	}
 }
 
-// Prints every object of a token, by miekg/pkcs11 alone.
-func list(path, label string) error {
+func withModule(path string, run func(module *pkcs11.Ctx) error) error {
 	module := pkcs11.New(path)
 	if module == nil {
 		return fmt.Errorf("%s: cannot be loaded", path)
@@ -74,14 +73,25 @@ func list(path, label string) error {
 		return err
 	}
 	defer module.Finalize()
+	return run(module)
+}
+
+func openSession(module *pkcs11.Ctx, label string, flags uint) (pkcs11.SessionHandle, error) {
 	slot, err := findSlot(module, label)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	session, err := module.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION)
-	if err != nil {
-		return err
-	}
-	defer module.CloseSession(session)
-	return printObjects(module, session)
+	return module.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION|flags)
+}
+
+// Prints every object of a token, by miekg/pkcs11 alone.
+func list(path, label string) error {
+	return withModule(path, func(module *pkcs11.Ctx) error {
+		session, err := openSession(module, label, 0)
+		if err != nil {
+			return err
+		}
+		defer module.CloseSession(session)
+		return printObjects(module, session)
+	})
 }

@@ -5,8 +5,10 @@
 // keys come from files, not from the token.
 //
 //	usage: client MODULE TOKEN list | random | gcm | hmac
-//	       client MODULE TOKEN sign | decrypt | crowd LABEL PUBLIC
+//	       client MODULE TOKEN sign | decrypt | crowd | pair LABEL PUBLIC
+//	       client MODULE TOKEN generate LABEL
 //	       client MODULE TOKEN tls CA
+//	       client MODULE TOKEN call CALL [WORD]...
 package main
 
 import (
@@ -26,13 +28,20 @@ type command struct {
 }
 
 var commands = map[string]command{
-	"random":  {0, random},
-	"gcm":     {0, gcm},
-	"hmac":    {0, hmacs},
-	"sign":    {2, sign},
-	"decrypt": {2, decrypt},
-	"crowd":   {2, crowd},
-	"tls":     {1, handshakes},
+	"random":              {0, random},
+	"gcm":                 {0, gcm},
+	"hmac":                {0, hmacs},
+	"pair":                {2, pair},
+	"sign":                {2, signing(func(crypto.SignerOpts) bool { return true })},
+	"sign-pkcs1":          {2, signing(func(opts crypto.SignerOpts) bool { return !isPSS(opts) })},
+	"sign-pss":            {2, signing(isPSS)},
+	"decrypt":             {2, decrypting(pkcs1, oaep(crypto.SHA256))},
+	"decrypt-pkcs1":       {2, decrypting(pkcs1)},
+	"decrypt-oaep-sha1":   {2, decrypting(oaep(crypto.SHA1))},
+	"decrypt-oaep-sha256": {2, decrypting(oaep(crypto.SHA256))},
+	"crowd":               {2, crowd},
+	"generate":            {1, generate},
+	"tls":                 {1, handshakes},
 }
 
 func readPublic(path string) (crypto.PublicKey, error) {
@@ -67,6 +76,9 @@ func findPair(token *crypto11.Context, label, path string) (crypto11.Signer, err
 func run(args []string) error {
 	if len(args) == 3 && args[2] == "list" {
 		return list(args[0], args[1])
+	}
+	if len(args) > 3 && args[2] == "call" {
+		return call(args[0], args[1], args[3:])
 	}
 	if len(args) < 3 {
 		return errors.New("usage: client MODULE TOKEN COMMAND [WORD]...")

@@ -6,10 +6,11 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha1" // for crypto.Hash; sha512 too
-	"crypto/sha256"
+	_ "crypto/sha1" // for crypto.Hash; the others too
+	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"errors"
 	"fmt"
@@ -64,17 +65,27 @@ func signOnce(pair crypto.Signer, hash crypto.Hash, opts crypto.SignerOpts) erro
 	return nil
 }
 
-func sign(token *crypto11.Context, words []string) error {
-	pair, err := findPair(token, words[0], words[1])
-	if err != nil {
+func isPSS(opts crypto.SignerOpts) bool {
+	_, ok := opts.(*rsa.PSSOptions)
+	return ok
+}
+
+// With every hash, in the ways that are wanted.
+func signing(wanted func(crypto.SignerOpts) bool) func(*crypto11.Context, []string) error {
+	return func(token *crypto11.Context, words []string) error {
+		pair, err := findPair(token, words[0], words[1])
+		if err != nil {
+			return err
+		}
+		for _, hash := range hashes {
+			for _, opts := range waysToSign(pair.Public(), hash) {
+				if wanted(opts) {
+					err = errors.Join(err, signOnce(pair, hash, opts))
+				}
+			}
+		}
 		return err
 	}
-	for _, hash := range hashes {
-		for _, opts := range waysToSign(pair.Public(), hash) {
-			err = errors.Join(err, signOnce(pair, hash, opts))
-		}
-	}
-	return err
 }
 
 // Many goroutines, one key: crypto11 takes a session of its pool for each.
@@ -100,24 +111,41 @@ func crowd(token *crypto11.Context, words []string) error {
 	return err
 }
 
-func decrypt(token *crypto11.Context, words []string) error {
-	pair, err := findPair(token, words[0], words[1])
-	if err != nil {
+// A way to seal for an RSA key, and what opens it.
+type sealing struct {
+	seal func(public *rsa.PublicKey) ([]byte, error)
+	opts crypto.DecrypterOpts
+}
+
+func oaep(hash crypto.Hash) sealing {
+	return sealing{func(public *rsa.PublicKey) ([]byte, error) {
+		return rsa.EncryptOAEP(hash.New(), rand.Reader, public, message, nil)
+	}, &rsa.OAEPOptions{Hash: hash}}
+}
+
+var pkcs1 = sealing{func(public *rsa.PublicKey) ([]byte, error) {
+	return rsa.EncryptPKCS1v15(rand.Reader, public, message)
+}, &rsa.PKCS1v15DecryptOptions{}}
+
+func decrypting(sealings ...sealing) func(*crypto11.Context, []string) error {
+	return func(token *crypto11.Context, words []string) error {
+		pair, err := findPair(token, words[0], words[1])
+		if err != nil {
+			return err
+		}
+		decrypter, ok := pair.(crypto.Decrypter)
+		if !ok {
+			return errors.New("the pair does not decrypt")
+		}
+		for _, each := range sealings {
+			sealed, failed := each.seal(pair.Public().(*rsa.PublicKey))
+			if failed == nil {
+				failed = opens(decrypter, sealed, each.opts)
+			}
+			err = errors.Join(err, failed)
+		}
 		return err
 	}
-	decrypter, ok := pair.(crypto.Decrypter)
-	if !ok {
-		return errors.New("the pair does not decrypt")
-	}
-	public := pair.Public().(*rsa.PublicKey)
-	plain, err1 := rsa.EncryptPKCS1v15(rand.Reader, public, message)
-	oaep, err2 := rsa.EncryptOAEP(sha256.New(), rand.Reader, public, message, nil)
-	if err := errors.Join(err1, err2); err != nil {
-		return err
-	}
-	return errors.Join(
-		opens(decrypter, plain, &rsa.PKCS1v15DecryptOptions{}),
-		opens(decrypter, oaep, &rsa.OAEPOptions{Hash: crypto.SHA256}))
 }
 
 func opens(decrypter crypto.Decrypter, sealed []byte, opts crypto.DecrypterOpts) error {
@@ -129,4 +157,23 @@ func opens(decrypter crypto.Decrypter, sealed []byte, opts crypto.DecrypterOpts)
 		return fmt.Errorf("%T: another text", opts)
 	}
 	return nil
+}
+
+// The token has the pair, and its public half is the one that is known.
+func pair(token *crypto11.Context, words []string) error {
+	_, err := findPair(token, words[0], words[1])
+	return err
+}
+
+// A new pair, which crypto11 names by an ID as well.
+func generate(token *crypto11.Context, words []string) error {
+	id := make([]byte, 8)
+	if _, err := rand.Read(id); err != nil {
+		return err
+	}
+	made, err := token.GenerateECDSAKeyPairWithLabel(id, []byte(words[0]), elliptic.P256())
+	if err != nil {
+		return err
+	}
+	return signOnce(made, crypto.SHA256, crypto.SHA256)
 }

@@ -39,6 +39,7 @@ import javax.net.ssl.X509KeyManager;
  * Pkcs11Client CONFIG sign ALIAS ALGORITHM MESSAGE OUT   files; verified before it is written
  * Pkcs11Client CONFIG decrypt ALIAS TEXT                 encrypted here; prints what comes back
  * Pkcs11Client CONFIG tls SERVER CLIENT CA               prints what each side saw
+ * Pkcs11Client CONFIG call CALL [WORD]...                see Pkcs11Calls
  * </pre>
  *
  * The environment's PIN, where there is one, opens the key store.
@@ -66,8 +67,11 @@ public final class Pkcs11Client {
             case "sign" -> client.sign(args[2], args[3], Path.of(args[4]), Path.of(args[5]));
             case "decrypt" -> client.decrypt(args[2], args[3]);
             case "tls" -> client.tls(args[2], args[3], Path.of(args[4]));
+            case "call" -> System.out.write(new Pkcs11Calls(client.provider, client.store).call(
+                Arrays.copyOfRange(args, 2, args.length)));
             default -> throw new IllegalArgumentException(args[1]);
         }
+        System.out.flush();
     }
 
     private void aliases() throws Exception {

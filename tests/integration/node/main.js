@@ -5,6 +5,7 @@
 //
 //     node main.js MODULE TOKEN list | gcm
 //     node main.js MODULE TOKEN sign | decrypt LABEL PUBLIC
+//     node main.js MODULE TOKEN call COMMAND [WORD]...
 
 "use strict";
 
@@ -12,6 +13,8 @@ const assert = require("assert");
 const crypto = require("crypto");
 const fs = require("fs");
 const pkcs11js = require("pkcs11js");
+const { call } = require("./call");
+const { Token } = require("./token");
 
 const MESSAGE = Buffer.from("a message that a Node program signs\n");
 const CKZ_DATA_SPECIFIED = 1; // not in pkcs11js 2.1.7
@@ -28,41 +31,7 @@ const SIGNS = {
   ec: [[{ mechanism: pkcs11js.CKM_ECDSA_SHA256 }, { dsaEncoding: "ieee-p1363" }]],
 };
 
-class Token {
-  constructor(path, label) {
-    this.module = new pkcs11js.PKCS11();
-    this.module.load(path);
-    this.module.C_Initialize();
-    const slot = this.module.C_GetSlotList(true).find((each) =>
-      this.module.C_GetTokenInfo(each).label.trim() === label);
-    assert(slot, `no token ${label}`);
-    this.session = this.module.C_OpenSession(slot, pkcs11js.CKF_SERIAL_SESSION);
-    if (process.env.CLIENT_PIN)
-      this.module.C_Login(this.session, pkcs11js.CKU_USER, process.env.CLIENT_PIN);
-  }
-
-  close() {
-    this.module.C_CloseSession(this.session);
-    this.module.C_Finalize();
-    this.module.close();
-  }
-
-  find(template) {
-    this.module.C_FindObjectsInit(this.session, template);
-    const found = [];
-    for (let part; (part = this.module.C_FindObjects(this.session, 2)).length > 0;)
-      found.push(...part);
-    this.module.C_FindObjectsFinal(this.session);
-    return found;
-  }
-
-  privateKey(label) {
-    const [key] = this.find([{ type: pkcs11js.CKA_CLASS, value: pkcs11js.CKO_PRIVATE_KEY },
-                             { type: pkcs11js.CKA_LABEL, value: label }]);
-    assert(key, `no private key ${label}`);
-    return key;
-  }
-
+class Client extends Token {
   // Prints every object as CLASS LABEL ID, the class by its number.
   list() {
     for (const object of this.find([])) {
@@ -74,7 +43,7 @@ class Token {
 
   // Both ways: the call that waits, and the one that answers later.
   async sign(label, file) {
-    const key = this.privateKey(label);
+    const key = this.labelled(pkcs11js.CKO_PRIVATE_KEY, label);
     const known = crypto.createPublicKey(fs.readFileSync(file));
     for (const [mechanism, options] of SIGNS[known.asymmetricKeyType]) {
       this.module.C_SignInit(this.session, mechanism, key);
@@ -90,8 +59,9 @@ class Token {
   decrypt(label, file) {
     const key = fs.readFileSync(file);
     const sealed = crypto.publicEncrypt({ key, oaepHash: "sha256" }, MESSAGE);
-    this.module.C_DecryptInit(this.session, { mechanism: pkcs11js.CKM_RSA_PKCS_OAEP,
-                                              parameter: OAEP_PARAMS }, this.privateKey(label));
+    const mechanism = { mechanism: pkcs11js.CKM_RSA_PKCS_OAEP, parameter: OAEP_PARAMS };
+    this.module.C_DecryptInit(this.session, mechanism,
+                              this.labelled(pkcs11js.CKO_PRIVATE_KEY, label));
     assert.deepStrictEqual(this.module.C_Decrypt(this.session, sealed, Buffer.alloc(1024)),
                            MESSAGE);
   }
@@ -115,10 +85,11 @@ class Token {
 }
 
 async function main([path, label, command, ...words]) {
-  assert(["list", "sign", "decrypt", "gcm"].includes(command), `no such command: ${command}`);
-  const token = new Token(path, label);
+  assert(["list", "sign", "decrypt", "gcm", "call"].includes(command),
+         `no such command: ${command}`);
+  const token = new Client(path, label, command === "call" ? pkcs11js.CKF_RW_SESSION : 0);
   try {
-    await token[command](...words);
+    await (command === "call" ? call(token, ...words) : token[command](...words));
   } finally {
     token.close();
   }

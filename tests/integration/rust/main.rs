@@ -5,6 +5,9 @@
 //!     testclient MODULE TOKEN list | gcm
 //!     testclient MODULE TOKEN sign | crowd LABEL MECHANISM < DATA > SIGNATURE
 //!     testclient MODULE TOKEN decrypt LABEL MECHANISM < SEALED > TEXT
+//!     testclient MODULE TOKEN call CALL [WORD]... < DATA > RESULT
+
+mod call;
 
 use std::env;
 use std::error::Error;
@@ -14,6 +17,7 @@ use std::thread;
 
 use cryptoki::context::{CInitializeArgs, Pkcs11};
 use cryptoki::mechanism::aead::GcmParams;
+use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
@@ -33,7 +37,10 @@ fn find_slot(module: &Pkcs11, label: &str) -> Done<Slot> {
 }
 
 fn open(module: &Pkcs11, label: &str) -> Done<Session> {
-    let session = module.open_ro_session(find_slot(module, label)?)?;
+    log_in(module.open_ro_session(find_slot(module, label)?)?)
+}
+
+fn log_in(session: Session) -> Done<Session> {
     if let Ok(pin) = env::var("CLIENT_PIN") {
         session.login(UserType::User, Some(&AuthPin::new(pin)))?;
     }
@@ -58,6 +65,7 @@ fn mechanism(name: &str) -> Done<Mechanism<'static>> {
         "ECDSA-SHA256" => Mechanism::EcdsaSha256,
         "SHA256-RSA-PKCS" => Mechanism::Sha256RsaPkcs,
         "RSA-PKCS" => Mechanism::RsaPkcs,
+        "EDDSA" => Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519)),
         "SHA256-RSA-PKCS-PSS" => Mechanism::Sha256RsaPkcsPss(PkcsPssParams {
             hash_alg: MechanismType::SHA256,
             mgf: PkcsMgfType::MGF1_SHA256,
@@ -66,6 +74,11 @@ fn mechanism(name: &str) -> Done<Mechanism<'static>> {
         "RSA-PKCS-OAEP" => Mechanism::RsaPkcsOaep(PkcsOaepParams::new(
             MechanismType::SHA256,
             PkcsMgfType::MGF1_SHA256,
+            PkcsOaepSource::empty(),
+        )),
+        "RSA-PKCS-OAEP-SHA1" => Mechanism::RsaPkcsOaep(PkcsOaepParams::new(
+            MechanismType::SHA1,
+            PkcsMgfType::MGF1_SHA1,
             PkcsOaepSource::empty(),
         )),
         _ => return Err(format!("no such mechanism: {name:?}").into()),
@@ -136,13 +149,14 @@ fn gcm(session: &Session) -> Done<()> {
 
 /// Many threads with a session each; the signatures of a deterministic mechanism are all the same.
 fn crowd(module: Pkcs11, token: String, words: [String; 2], data: Vec<u8>) -> Done<Vec<u8>> {
+    let _logged_in = open(&module, &token)?; // for every session, as long as it is there
     let shared = Arc::new((module, token, words, data));
     let threads: Vec<_> = (0..16)
         .map(|_| {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
                 let (module, token, [label, name], data) = &*shared;
-                let session = open(module, token)?;
+                let session = module.open_ro_session(find_slot(module, token)?)?;
                 let key = find_private(&session, label)?;
                 let signed = (0..10).map(|_| Ok(session.sign(&mechanism(name)?, key, data)?));
                 signed.collect::<Done<Vec<_>>>()
@@ -171,11 +185,16 @@ fn run(args: &[String]) -> Done<()> {
         ("gcm", []) => return gcm(&open(&module, token)?),
         _ => {}
     }
+    let mut data = Vec::new();
+    io::stdin().read_to_end(&mut data)?;
+    if command == "call" {
+        let session = log_in(module.open_rw_session(find_slot(&module, token)?)?)?;
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        return Ok(io::stdout().write_all(&call::call(&session, &words, &data)?)?);
+    }
     let [label, name] = words else {
         return Err(format!("not to be had: {command} {words:?}").into());
     };
-    let mut data = Vec::new();
-    io::stdin().read_to_end(&mut data)?;
     if command == "crowd" {
         let words = [label.clone(), name.clone()];
         return Ok(io::stdout().write_all(&crowd(module, token.clone(), words, data)?)?);
@@ -193,7 +212,11 @@ fn run(args: &[String]) -> Done<()> {
 fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
     if let Err(error) = run(&args) {
-        eprintln!("testclient: {error}");
+        let code = match error.downcast_ref() {
+            Some(cryptoki::error::Error::Pkcs11(code, _)) => format!(" ({code:?})"),
+            _ => String::new(),
+        };
+        eprintln!("testclient: {error}{code}");
         std::process::exit(1);
     }
 }
