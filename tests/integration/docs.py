@@ -18,8 +18,13 @@ SECTIONS = {  # headings of hsmbridge.conf(5), by the table that they document
     "SECTION [hsmbridge]": "hsmbridge",
     "OPTIONS OF EVERY SLOT": "slot",
     "OPTIONS OF SLOTS THAT SPEAK HTTPS": "https",
+    "OPTIONS OF AZURE SLOTS": "azure",
+    "OPTIONS OF EHSM SLOTS": "ehsm",
+    "OPTIONS OF BIGDL SLOTS": "bigdl",
+    "OPTIONS OF KES SLOTS": "kes",
     "OPTIONS OF VAULT SLOTS": "vault",
     "OPTIONS OF PKCS11 SLOTS": "pkcs11",
+    "OPTIONS OF QUORUM SLOTS": "quorum",
 }
 
 

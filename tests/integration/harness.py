@@ -17,8 +17,8 @@
             self.assertIn("sealed", config.log())
 
 Servers, the client for setting them up, faults and counters: ../services/servers.py and
-vault_client.py. Calls into the module: p11.py. HSMBRIDGE_MODULE names the module's file,
-HSMBRIDGE_CLI the command line tool.
+vault_client.py; for Azure azure_server.py. Calls into the module: p11.py. HSMBRIDGE_MODULE names
+the module's file, HSMBRIDGE_CLI the command line tool.
 """
 
 import os
@@ -29,14 +29,15 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "services")]
 
+from azure_server import AzureDouble  # noqa: E402
 from double.tls import Authority, Leaf  # noqa: E402
 from p11 import CK, Module, P11Error, Rv, oaep, pss  # noqa: E402
 from servers import Directory, Double, KubernetesStub, RealVault  # noqa: E402
 from vault_client import ServerError  # noqa: E402
 
-__all__ = ["CK", "Authority", "Double", "HarnessTestCase", "KubernetesStub", "Leaf", "P11Error",
-           "RealVault", "Rv", "ServerError", "TempConfig", "cli_path", "module", "module_path",
-           "oaep", "pss"]
+__all__ = ["CK", "Authority", "AzureDouble", "Double", "HarnessTestCase", "KubernetesStub", "Leaf",
+           "P11Error", "RealVault", "Rv", "ServerError", "TempConfig", "cli_path", "module",
+           "module_path", "oaep", "pss"]
 
 
 def module_path():

@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 
 BUILD = os.environ["HSMBRIDGE_BUILD"]
-EXPORTED = {"C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"}
+EXPORTED = {"C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList", "OSSL_provider_init"}
 
 
 def output(*command, **options):

@@ -102,6 +102,11 @@ class LifecycleTest(HarnessTestCase):
         self.assertIn("there is no key 'absent'", self.cli("rotate", "--key", "absent", code=1))
         self.assertIn("no key 'absent'", self.cli("public", "--key", "absent", code=1))
 
+    def test_label_when_service_cannot_rename_then_says_so(self):
+        text = self.cli("label", "--key", "app", "--label", "new", code=1)
+        self.assertIn("has no way to rename a key", text)
+        self.cli("public", "--key", "app")
+
     def test_destroy_when_another_name_is_typed_destroys_nothing(self):
         self.cli("generate", "--key", "d", "--type", "ed25519")
         self.assertIn("nothing was destroyed", self.cli("destroy", "--key", "d", code=1,

@@ -45,9 +45,10 @@ class Quickstart(unittest.TestCase):
         text = self.finish(process)
         self.assertEqual(process.returncode, 0, text)
         self.assertLess(time.monotonic() - began, 20)
-        self.assertIn("\nVerified OK\n", text)
-        for key in ("web", "release", "login"):
-            self.assertRegex(text, rf"(?m)^.*\bdemo\b.*\b{key}\b", "hsmbridge list shows it")
+        self.assertEqual(text.count("\nVerified OK\n"), 3, text)
+        for slot, key in (("vault", "web"), ("vault", "release"), ("vault", "login"),
+                          ("azure", "mail"), ("softhsm", "code")):
+            self.assertRegex(text, rf"(?m)^.*\b{slot}\b.*\b{key}\b", "hsmbridge list shows it")
         self.assertIn("vault policy write hsmbridge", text)
 
     def test_two_at_once_do_not_disturb_each_other(self):
@@ -55,7 +56,7 @@ class Quickstart(unittest.TestCase):
         texts = [process.communicate(timeout=300)[0] for process in (first, second)]
         for process, text in zip((first, second), texts):
             self.assertEqual(process.returncode, 0, text)
-            self.assertIn("\nVerified OK\n", text)
+            self.assertEqual(text.count("\nVerified OK\n"), 3, text)
             self.assertEqual(session_members(process.pid), "")
 
     def test_interrupted_it_leaves_nothing_running(self):

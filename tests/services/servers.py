@@ -10,44 +10,22 @@ counters are Double's alone. The orders: double/control.py and double/faults.py.
 """
 
 import base64
-import ctypes
 import json
 import os
-import shutil
-import signal
 import subprocess
-import tempfile
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from double.tls import LOCAL_NAMES, Authority
-from vault_client import ServerError, VaultClient
+from process import PYTHON, Controlled, Directory, Process, die_with_parent
+from vault_client import VaultClient
 
 SERVICES = os.path.dirname(os.path.abspath(__file__))
-PYTHON = "/usr/bin/python3"  # Debian's own, which has python3-cryptography
-START_MAX = 30  # seconds
-PR_SET_PDEATHSIG = 1
+
+__all__ = ["Directory", "Double", "KubernetesStub", "RealVault", "VaultServer", "die_with_parent"]
 
 
-def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-class Directory:
-    """A temporary directory that only its owner can read; gone at the end of the `with`."""
-
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="hsmbridge-test-")
-
-    def path(self, name):
-        return os.path.join(self.dir, name)
-
-    def remove(self):
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-
-class VaultServer(VaultClient):
+class VaultServer(Process, VaultClient):
     """A server process of this test, with a client for setting it up.
 
     url, port, ca (path), token, unseal_key, pid     of the running server
@@ -59,92 +37,29 @@ class VaultServer(VaultClient):
         """names, expired: of the server's certificate. client_cas: paths of further authorities
         whose client certificates may pass the handshake; the own one's always may. authority:
         another server's, so that one ca_file is good for both."""
-        super().__init__(None, verifying=not expired and "127.0.0.1" in names)
-        self._directory = Directory()
-        self.dir = self._directory.dir
+        Process.__init__(self)
+        VaultClient.__init__(self, None, verifying=not expired and "127.0.0.1" in names)
         self.plain = plain
         self.authority = authority or Authority(self.dir)
         self.ca = None if plain else self.authority.path
         self.leaf = None if plain else self.authority.issue(
             "server-" + os.path.basename(self.dir), tuple(names), expired=expired)
         self.client_cas = [self.authority.path, *client_cas]
-        self._process = None
         self.start(port)
-
-    def _command(self, port):
-        raise NotImplementedError
 
     def start(self, port=None):
         """Starts the server, on the port that it had before unless another is given."""
-        port = self.port if port is None else port
-        with open(self._directory.path("server.log"), "ab") as log:
-            self._process = subprocess.Popen(self._command(port), stdin=subprocess.PIPE,
-                                             stdout=subprocess.PIPE, stderr=log,
-                                             preexec_fn=die_with_parent)
-        line = self._first_line()
-        self.ready = json.loads(line)
+        self.launch(self.port if port is None else port)
         self.url, self.token = self.ready["url"], self.ready["token"]
-        self.unseal_key, self.pid = self.ready["unseal_key"], self.ready["pid"]
+        self.unseal_key = self.ready["unseal_key"]
         self.port = int(self.url.rsplit(":", 1)[1])
-
-    def _first_line(self):
-        """The ready line; kills a server that does not print it in time."""
-        timer = threading.Timer(START_MAX, self._process.kill)
-        timer.start()
-        try:
-            line = self._process.stdout.readline()
-        finally:
-            timer.cancel()
-        if not line:
-            self._process.wait()
-            with open(self._directory.path("server.log"), encoding="utf-8") as log:
-                raise RuntimeError("the server did not start: " + log.read()[-2000:])
-        return line
-
-    def stop(self):
-        """Ends this server, and nothing else. start() brings it back, with nothing in it."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process = None
-
-    def freeze(self):
-        """SIGSTOP: accepts connections (the kernel does), answers nothing."""
-        self._process.send_signal(signal.SIGSTOP)
-        while not self._is_stopped():  # its threads stop one after the other
-            time.sleep(0.001)
-
-    def _is_stopped(self):
-        tasks = "/proc/%d/task" % self.pid
-        states = []
-        for task in os.listdir(tasks):
-            with open(os.path.join(tasks, task, "stat"), encoding="ascii") as stat:
-                states.append(stat.read().rpartition(")")[2].split()[0])
-        return all(state in "Tt" for state in states)
-
-    def thaw(self):
-        self._process.send_signal(signal.SIGCONT)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-        self._directory.remove()
 
     def url_for(self, name):
         """The same server by another name of its certificate."""
         return self.url.replace("127.0.0.1", name)
 
 
-class Double(VaultServer):
+class Double(Controlled, VaultServer):
     """The stand-in, with its faults and counters.
 
     options: more words of the command line, e.g. "--standby", "--leader", url
@@ -164,48 +79,6 @@ class Double(VaultServer):
             command += ["--client-ca", path]
         return command + ["--cert", self.leaf.cert, "--key", self.leaf.key]
 
-    def control(self, method, path, body=None):
-        """The side door: plain HTTP on a port of its own, so nothing of it is counted."""
-        answer = self._exchange(self.ready["control"], method, "/_double/" + path,
-                                json.dumps(body or {}), {})
-        if answer.status != 200:
-            raise ServerError("%s %s: %s" % (method, path, answer.text))
-        return answer.json
-
-    def fault(self, action, path="/v1/", count=1, **order):
-        """Orders a fault; count 0: until clear(). Returns its id."""
-        return self.control("POST", "faults", dict(order, action=action, path=path,
-                                                   count=count))["id"]
-
-    def connect_fault(self, action, count=1, **order):
-        """hang, close, reset or delay, before TLS."""
-        return self.fault(action, count=count, stage="connect", **order)
-
-    def clear(self, ident=None):
-        self.control("DELETE", "faults" if ident is None else "faults/%d" % ident)
-
-    def hits(self, ident):
-        """How many requests or connections a fault has met."""
-        for fault in self.control("GET", "faults")["faults"]:
-            if fault["id"] == ident:
-                return fault["hits"]
-        raise LookupError("fault %d is not in force" % ident)
-
-    def stats(self):
-        return self.control("GET", "stats")
-
-    def count(self, prefix=""):
-        """Requests since reset() whose "METHOD /path" begins like this."""
-        return sum(number for name, number in self.stats()["by_path"].items()
-                   if name.startswith(prefix))
-
-    def requests(self):
-        return self.control("GET", "requests")["requests"]
-
-    def reset(self):
-        """Forgets faults and counters: the line between a test's set-up and its body."""
-        self.control("POST", "reset")
-
     def state(self, **state):
         """sealed=True, standby="standby", leader=url"""
         return self.control("POST", "state", state)
@@ -222,16 +95,6 @@ class Double(VaultServer):
 
     def rotate_behind(self, name, mount="transit"):
         return self.control("POST", "keys/rotate", {"name": name, "mount": mount})["latest_version"]
-
-    def refuse_connections(self):
-        """Nothing listens on the port any more; what is open stays open."""
-        self.control("POST", "listener", {"open": False})
-
-    def accept_connections(self):
-        self.control("POST", "listener", {"open": True})
-
-    def drop_connections(self, reset=False):
-        return self.control("POST", "connections/drop", {"reset": reset})["dropped"]
 
 
 class RealVault(VaultServer):

@@ -11,11 +11,9 @@ from collections import namedtuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from process import ServerError
+
 Answer = namedtuple("Answer", "status headers json text")
-
-
-class ServerError(Exception):
-    """A set-up call that the server refused."""
 
 
 class VaultClient:

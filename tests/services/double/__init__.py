@@ -2,8 +2,10 @@
 """A stand-in for the Vault transit API with real cryptography, and with faults on demand.
 
     wire      sockets, TLS and HTTP/1.1, a thread for each connection
-    faults    bad weather, and counters that tests assert on
-    control   /_double/...: how tests order faults and read counters
+    program   options, TLS, the ready line, the end: what the programs of all doubles do
+    faults    bad weather; vault_faults: that which knows Vault's answers
+    stats     counters that tests assert on
+    control   /_double/...: how tests order faults and read counters; vault_control: Vault's own
     api       from a request to an answer: routes, envelope, seal, standby, rights
     auth      tokens, policies and the login methods
     transit   routes of the transit engine; keys, signing, sealing, importing: what they do

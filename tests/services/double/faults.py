@@ -4,18 +4,21 @@
 A fault is a JSON object:
 
     action   what happens, one of ACTIONS (for a request) or CONNECT_ACTIONS (stage "connect")
-    path     prefix of the request paths that it meets, default "/v1/"
+    path     prefix of the request paths that it meets (default: all but the tests' own)
+    suffix   what these paths end with
+    host     only requests to this host, or with a leading dot to any below it
     method   only requests of this method
     count    how many it meets before it is used up; 0: every one until it is cleared (default 1)
     skip     how many matching ones pass unharmed before (default 0)
+    one_in   of so many matching ones it strikes the last (default 1: each)
     delay    seconds to wait first, whatever the action
-    and the action's own parameters, which stand with each action below.
+    and the action's own parameters, which stand with each action below or, for those that know
+    what one service's answers mean, in vault_faults.py and ../keyvault/weather.py.
 """
 
 import itertools
 import threading
 
-from .api import parse_body, token_of
 from .wire import Response
 
 HANG_MAX = 600  # seconds; a forgotten fault must not keep a thread for ever
@@ -30,6 +33,8 @@ class Fault:
         self.stage = order.get("stage", "request")
         self.left = int(order.get("count", 1)) or None  # None: until cleared
         self.skip = int(order.get("skip", 0))
+        self.one_in = int(order.get("one_in", 1))
+        self.met = 0
         self.hits = 0
         self.cleared = threading.Event()
 
@@ -41,13 +46,22 @@ class Fault:
             return False
         if request is None:
             return True
-        return (request.path.startswith(self.get("path", "/v1/"))
+        return (request.path.startswith(self.get("path", "/"))
+                and request.path.endswith(self.get("suffix", ""))
+                and self._matches_host(request.headers.get("host", ""))
                 and self.get("method", request.method) == request.method)
+
+    def _matches_host(self, header):
+        wanted, host = self.get("host", ""), header.rsplit(":", 1)[0].lower()
+        return not wanted or host == wanted or wanted[0] == "." and host.endswith(wanted)
 
     def take(self):
         """Counts a match; whether it is struck."""
         if self.skip:
             self.skip -= 1
+            return False
+        self.met += 1
+        if self.met % self.one_in:
             return False
         if self.left is not None:
             self.left -= 1
@@ -94,12 +108,13 @@ def status(fault, connection, request, handle):
 
 
 def huge(fault, connection, request, handle):
-    """A 200 whose body has `bytes` bytes (default 1 GiB); Content-Length unless `chunked`."""
+    """A 200 whose body begins with `start` and has `bytes` bytes (default 1 GiB); Content-Length
+    unless `chunked`."""
     left, chunked = int(fault.get("bytes", 1 << 30)), fault.get("chunked")
     how = "Transfer-Encoding: chunked" if chunked else "Content-Length: %d" % left
     connection.send(("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%s\r\n\r\n"
                      % how).encode())
-    start = b'{"data":{"signature":"'
+    start = fault.get("start", '{"data":{"signature":"').encode()
     while left > 0 and not fault.cleared.is_set():
         data = (start + b"A" * CHUNK)[:min(left, CHUNK)]
         connection.send(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
@@ -116,45 +131,7 @@ def trickle(fault, connection, request, handle):
     return None, True
 
 
-def edit(fault, connection, request, handle):
-    """The real answer with `data` merged into its data, and `top` into the object itself."""
-    response = handle(request)
-    if isinstance(response.body, dict):
-        response.body.update(fault.get("top", {}))
-        if isinstance(response.body.get("data"), dict):
-            response.body["data"].update(fault.get("data", {}))
-    return response, True
-
-
-def other_version(fault, connection, request, handle):
-    """Works with key version `version` whatever was asked for. The answer says so, unless
-    `claim` is the version that it shall pretend."""
-    body = parse_body(request.body)
-    body["key_version"] = fault.get("version", 1)
-    request.body = Response(200, body).encode().partition(b"\r\n\r\n")[2]
-    response = handle(request)
-    claim = fault.get("claim")
-    if claim is not None and isinstance(response.body, dict):
-        _claim(response.body.get("data") or {}, claim)
-    return response, True
-
-
-def _claim(data, version):
-    for result in data.get("batch_results", [data]):
-        result["key_version"] = version
-        for field in ("signature", "ciphertext", "hmac"):
-            if field in result:
-                result[field] = "vault:v%d:%s" % (version, result[field].split(":", 2)[2])
-
-
-def expire_token(fault, connection, request, handle):
-    """The request's token dies just before the request is looked at."""
-    fault.api.tokens.revoke(token_of(request))
-    return handle(request), True
-
-
-ACTIONS = {action.__name__: action for action in (
-    delay, hang, cut, status, huge, trickle, edit, other_version, expire_token)}
+ACTIONS = {action.__name__: action for action in (delay, hang, cut, status, huge, trickle)}
 
 
 # ---- what can happen to a connection before TLS: whether it goes on ----
@@ -186,17 +163,19 @@ CONNECT_ACTIONS = {"delay": connect_delay, "hang": connect_hang, "close": connec
 
 
 class Faults:
-    """The faults in force, in the order in which they were made; the first that matches counts."""
+    """The faults in force, in the order in which they were made; the first that matches counts.
+    actions: what one service has beside ACTIONS; api: what these work on."""
 
-    def __init__(self, api):
+    def __init__(self, api=None, actions=None):
         self._api = api
+        self._actions = dict(ACTIONS, **(actions or {}))
         self._lock = threading.Lock()
         self._faults = []
         self._ids = itertools.count(1)
 
     def add(self, order):
         stage = order.get("stage", "request")
-        known = {"request": ACTIONS, "connect": CONNECT_ACTIONS}.get(stage)
+        known = {"request": self._actions, "connect": CONNECT_ACTIONS}.get(stage)
         if known is None or order.get("action") not in known:
             raise ValueError("unknown stage or action; actions are: "
                              + " ".join(known or ["request", "connect"]))
@@ -236,4 +215,4 @@ class Faults:
         if fault is None:
             return handle(request), True
         fault.wait(float(fault.get("delay", 0)))
-        return ACTIONS[fault.get("action")](fault, connection, request, handle)
+        return self._actions[fault.get("action")](fault, connection, request, handle)

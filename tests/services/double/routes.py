@@ -29,9 +29,12 @@ class Routes:
             known = known or match is not None
             if match and method == row_method:
                 return function, match.groupdict(), login
-        if known:
-            raise Refusal(405, [UNSUPPORTED_OPERATION])
-        raise Refusal(404, [UNSUPPORTED_PATH])
+        raise self.refusal(known)
+
+    @staticmethod
+    def refusal(known):
+        """What is raised for a path that has no such method (known), or that is none."""
+        return Refusal(405, [UNSUPPORTED_OPERATION]) if known else Refusal(404, [UNSUPPORTED_PATH])
 
     def is_login(self, method, path):
         return any(login and method == row_method and pattern.fullmatch(path)

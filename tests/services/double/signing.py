@@ -7,9 +7,10 @@ import hashlib
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import (Prehashed, decode_dss_signature,
                                                              encode_dss_signature)
+from . import pkcs1
 from .errors import InternalError, UserError, bad
 from .go import encode64
 
@@ -171,9 +172,16 @@ def _rsa_algorithm(options, bits):
     return padding.PSS(padding.MGF1(chosen), salt), chosen
 
 
+def _unhashed(function, *args):
+    try:
+        return function(*args)
+    except ValueError as problem:
+        raise InternalError("crypto/rsa: %s" % problem) from None
+
+
 def _rsa_sign(secret, data, options):
     if options.hash == "none":
-        return _rsa_sign_block(secret, data)
+        return _unhashed(pkcs1.sign, secret, data)
     scheme, chosen = _rsa_algorithm(options, secret.key_size)
     if len(data) != chosen.digest_size:
         what = "message" if options.scheme == "pkcs1v15" else "with given hash"
@@ -183,31 +191,11 @@ def _rsa_sign(secret, data, options):
 
 def _rsa_verify(public, data, raw, options):
     if options.hash == "none":
-        numbers = public.public_numbers()
         size = (public.key_size + 7) // 8
-        block = pow(int.from_bytes(raw, "big"), numbers.e, numbers.n).to_bytes(size, "big")
-        if len(raw) != size or block != _pkcs1_block(data, size):
+        if len(raw) != size or pkcs1.recover(public, raw) != _unhashed(pkcs1.block, data, size):
             raise InvalidSignature
         return
     scheme, chosen = _rsa_algorithm(options, public.key_size)
     if options.scheme != "pkcs1v15" and options.salt == 0:
         scheme = padding.PSS(padding.MGF1(chosen), padding.PSS.AUTO)
     public.verify(raw, data, scheme, Prehashed(chosen))
-
-
-def _pkcs1_block(data, size):
-    """EMSA-PKCS1-v1_5 (RFC 8017, 9.2) around bytes that are not a DigestInfo of a known hash."""
-    if len(data) > size - 11:
-        raise InternalError("crypto/rsa: message too long for RSA key size")
-    return b"\x00\x01" + b"\xff" * (size - 3 - len(data)) + b"\x00" + data
-
-
-def _rsa_sign_block(secret: rsa.RSAPrivateKey, data):
-    """The library has no signature without a hash: RSASP1 (RFC 8017, 5.2.1) by hand."""
-    numbers = secret.private_numbers()
-    size = (secret.key_size + 7) // 8
-    block = int.from_bytes(_pkcs1_block(data, size), "big")
-    first = pow(block, numbers.dmp1, numbers.p)
-    second = pow(block, numbers.dmq1, numbers.q)
-    result = second + numbers.q * ((first - second) * numbers.iqmp % numbers.p)
-    return result.to_bytes(size, "big")

@@ -101,11 +101,10 @@ class Connection:
         for line in lines[1:]:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
-        if "transfer-encoding" in headers:
-            raise ValueError("chunked requests are not understood")
         if headers.get("expect", "").lower() == "100-continue":
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = self._read_exactly(int(headers.get("content-length", 0)))
+        body = (self._read_chunks() if "transfer-encoding" in headers
+                else self._read_exactly(int(headers.get("content-length", 0))))
         return Request(method, target, headers, body, self.peer)
 
     def _read_head(self):
@@ -117,6 +116,22 @@ class Connection:
             self._received += data
         head, _, self._received = self._received.partition(b"\r\n\r\n")
         return head
+
+    def _read_chunks(self):
+        parts = []
+        while True:
+            size = int(self._read_line().split(b";")[0], 16)
+            parts.append(self._read_exactly(size))
+            if self._read_line():
+                raise ValueError("a chunk is longer than it says, or has a trailer")
+            if size == 0:
+                return b"".join(parts)
+
+    def _read_line(self):
+        line = b""
+        while not line.endswith(b"\r\n"):
+            line += self._read_exactly(1)
+        return line[:-2]
 
     def _read_exactly(self, size):
         parts, missing = [self._received[:size]], size - len(self._received)
