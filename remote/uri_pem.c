@@ -47,7 +47,7 @@ static bool split(struct remote_slice der, struct remote_slice *ret_form,
 enum remote_rc remote_uri_der_read(struct remote_slice der, char **ret_uri,
                                    struct remote_error *err)
 {
-    CLEANUP(remote_str_free) char *text = NULL;
+    CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
     struct remote_slice form, uri;
 
     if (!split(der, &form, &uri))
@@ -60,13 +60,12 @@ enum remote_rc remote_uri_der_read(struct remote_slice der, char **ret_uri,
                            "the key file's PEM block is of the form '%.*s', which this version of "
                            "hsmbridge does not know",
                            (int)(form.len < 40 ? form.len : 40), (const char *)form.data);
-    text = strndup((const char *)uri.data, uri.len);
-    if (!text)
-        return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
-    if (strlen(text) != uri.len || !remote_uri_is(text))
+    remote_buf_append(&text, uri.data, uri.len);
+    REMOTE_TRY(remote_buf_check(&text, err));
+    if (uri.len == 0 || memchr(uri.data, '\0', uri.len) || !remote_uri_is((char *)text.data))
         return REMOTE_FAIL(err, REMOTE_E_PARAM,
                            "the key file's PEM block holds no 'hsmbridge:' or 'pkcs11:' URI");
-    *ret_uri = text;
-    text = NULL;
+    *ret_uri = (char *)text.data;
+    text = (struct remote_buf){ 0 };
     return REMOTE_OK;
 }

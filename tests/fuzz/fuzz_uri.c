@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_text.h"
 #include "uri.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -38,10 +39,8 @@ static void use(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     CLEANUP(remote_str_free) char *from_der = NULL;
-    CLEANUP(remote_str_free) char *text = strndup((const char *)data, size);
+    CLEANUP(remote_str_free) char *text = fuzz_text(data, size);
 
-    if (!text)
-        abort();
     parse(text);
     if (remote_uri_der_read(remote_slice(data, size), &from_der, NULL) == REMOTE_OK)
         use(from_der);

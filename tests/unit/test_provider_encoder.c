@@ -16,16 +16,16 @@ static char *encode(EVP_PKEY *pkey, int selection, const char *output, const cha
 {
     OSSL_ENCODER_CTX *ctx =
         OSSL_ENCODER_CTX_new_for_pkey(pkey, selection, output, structure, host.properties);
+    struct remote_buf text = { 0 };
     unsigned char *data = NULL;
     size_t len = 0;
-    char *text = NULL;
 
     assert_non_null(ctx);
     if (OSSL_ENCODER_to_data(ctx, &data, &len) == 1)
-        text = strndup((char *)data, len);
+        remote_buf_append(&text, data, len);
     OPENSSL_free(data);
     OSSL_ENCODER_CTX_free(ctx);
-    return text;
+    return (char *)text.data; /* with a NUL behind it; NULL when nothing was written */
 }
 
 static void assert_writes(EVP_PKEY *pkey, int selection, const char *output, const char *structure,

@@ -176,11 +176,10 @@ static void test_read_when_truncated_at_any_byte_then_refused(void **state)
     make_plain(&made);
     assert_int_equal(open_plain(&made.bytes), REMOTE_OK);
     for (size_t len = 0; len < made.bytes.len; len++) {
-        unsigned char *cut = malloc(len + 1); /* so that a sanitizer sees a read behind it */
+        unsigned char *cut = malloc(len > 0 ? len : 1); /* a sanitizer sees a read behind it */
         CLEANUP(remote_buf_clear) struct remote_buf plain = { 0 };
 
         memcpy(cut, made.bytes.data, len);
-        cut = realloc(cut, len > 0 ? len : 1);
         assert_int_equal(open_with(remote_slice(cut, len), 0, remote_slice_str("aad"), &plain),
                          REMOTE_E_DATA);
         assert_int_equal(plain.len, 0);
