@@ -192,32 +192,34 @@ def suite(*names):
 NOT_OTHERS = [word for name in OTHER_SUITES for word in ("--no-suite", name)]
 
 
-# ---- the real Vault server, for the integration tests ----
+# ---- the real servers, for the integration tests ----
 
-class Vault:
-    """Builds the server in the background while other steps run: minutes the first time."""
+class Servers:
+    """Builds Vault, kube-apiserver and etcd in the background while other steps run: minutes the
+    first time."""
 
     command = ("{ command -v go >&2 || scripts/install-packages go >&2; } && "
-               "exec nice -n 10 tests/services/vault/build.sh")
+               "nice -n 10 tests/services/vault/build.sh && "
+               "exec nice -n 10 tests/services/kubernetes/build.sh")
 
     def __init__(self):
         self.process = None
 
     def start(self):
         LOGS.mkdir(parents=True, exist_ok=True)
-        with open(LOGS / "vault-build.log", "wb") as log:
+        with open(LOGS / "servers-build.log", "wb") as log:
             self.process = subprocess.Popen(["sh", "-c", self.command], cwd=ROOT, stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL,
                                             start_new_session=True)
 
     def wait(self):
         try:
-            good = self.process.wait(timeout=2400) == 0
+            good = self.process.wait(timeout=3000) == 0
         except subprocess.TimeoutExpired:
             self.stop()
             good = False
-        return Count() if good else failure("build of the real Vault server",
-                                            (LOGS / "vault-build.log").read_text())
+        return Count() if good else failure("build of the real servers",
+                                            (LOGS / "servers-build.log").read_text())
 
     def stop(self):
         if self.process and self.process.poll() is None:
@@ -225,7 +227,7 @@ class Vault:
             self.process.wait()
 
 
-VAULT = Vault()
+SERVERS = Servers()
 
 
 # ---- the steps ----
@@ -291,7 +293,7 @@ def step_fuzz():
 def step_integration():
     count = build("gcc")
     if not count.failed:
-        count = VAULT.wait()
+        count = SERVERS.wait()
     if not count.failed:
         count = meson_test("integration", "gcc", suite("integration"))
     return count
@@ -343,12 +345,12 @@ def main():
         steps = {"quick": (step_quick, "built with gcc; the unit tests")}
     total = Count()
     if "integration" in steps:
-        VAULT.start()
+        SERVERS.start()
     try:
         for name, (function, about) in steps.items():
             total.add(step(name, function, about))
     finally:
-        VAULT.stop()
+        SERVERS.stop()
     print(total)
     return 1 if total.failed else 0
 

@@ -6,39 +6,10 @@ ciphertext, and it reads back; rotation, and a plugin that dies, is replaced, or
 import time
 import unittest
 
-from harness import HarnessTestCase, RealVault, TempConfig
-from kms_plugin import Plugin
-from kubernetes_server import Cluster
-
-VALUE = "the plaintext of a secret"
+from kms_cluster_case import VALUE, ClusterCase
 
 
-class ClusterTest(HarnessTestCase):
-    def setUp(self):
-        self.vault = self.enter(RealVault())
-        self.vault.setup_transit(kek="aes256-gcm96")
-        self.config = self.enter(TempConfig())
-        self.config.slot("kms", self.vault, timeout="3s")
-        self.cluster = self.enter(Cluster(self.config.path("kms.sock")))
-
-    def serve(self, *more):
-        plugin = self.enter(Plugin(self.config, "--slot", "kms", "--key", "kek", "-v", "1",
-                                   "--rotation-check", "1s", *more))
-        plugin.client.status()
-        return plugin
-
-    def assert_sealed(self, name, version):
-        stored = self.cluster.stored(name)
-        self.assertTrue(stored.startswith(b"k8s:enc:kms:%s:hsmbridge:" % version), stored[:60])
-        self.assertNotIn(VALUE.encode(), stored)
-        self.assertEqual(self.cluster.read_secret(name), VALUE)
-        return stored
-
-    def restart(self, version):
-        self.cluster.stop_server()
-        self.cluster.start(version)
-        self.cluster.wait_ready()
-
+class ClusterTest(ClusterCase):
     def test_v2_rotation_death_and_late_start(self):
         self.cluster.start()  # before the plugin
         self.cluster.wait_for(self.answers, "the API server does not start")
@@ -84,15 +55,6 @@ class ClusterTest(HarnessTestCase):
         name = "try-%d" % count
         self.assertEqual(self.cluster.create_secret(name, VALUE), 201)
         return self.cluster.stored(name)
-
-    def test_v1_and_then_v2(self):
-        self.serve()
-        self.cluster.start("v1")
-        self.cluster.wait_ready()
-        self.assertEqual(self.cluster.create_secret("first", VALUE), 201)
-        self.assert_sealed("first", b"v1")
-        self.restart("v1")
-        self.assert_sealed("first", b"v1")
 
 
 if __name__ == "__main__":

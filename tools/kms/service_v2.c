@@ -19,7 +19,7 @@
 /*
  * An outage is told and nothing more: writes go on under the data key that the API server has, and
  * stop by themselves only when the key is known to be gone (an error of the call, which the API
- * server does not confuse with a reason in healthz: kubernetes issue 138950).
+ * server does not confuse with a reason in healthz: kubernetes/kubernetes#138950).
  */
 enum remote_rc kms_v2_status(const struct kms_request *request, struct remote_buf *ret,
                              struct remote_error *err)
@@ -70,14 +70,14 @@ static enum remote_rc write_sealed(const struct kms_version *version,
     V2__EncryptResponse answer = V2__ENCRYPT_RESPONSE__INIT;
     V2__EncryptResponse__AnnotationsEntry entries[2];
     V2__EncryptResponse__AnnotationsEntry *pointers[2] = { &entries[0], &entries[1] };
-    char key_id[KMS_KEY_ID + 1], name[32];
+    const char *name = kms_form_name(sealed->form);
+    char key_id[KMS_KEY_ID + 1];
 
     memcpy(key_id, version->key_id, sizeof(key_id));
-    snprintf(name, sizeof(name), "%s", kms_form_name(sealed->form));
     v2__encrypt_response__annotations_entry__init(&entries[0]);
     v2__encrypt_response__annotations_entry__init(&entries[1]);
     entries[0].key = algorithm;
-    entries[0].value = (ProtobufCBinaryData){ strlen(name), (uint8_t *)name };
+    entries[0].value = (ProtobufCBinaryData){ strlen(name), (uint8_t *)(uintptr_t)name };
     entries[1].key = shares;
     entries[1].value = kms_wire_data(&sealed->shares);
     answer.ciphertext = kms_wire_data(&sealed->ciphertext);
