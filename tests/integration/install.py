@@ -51,11 +51,15 @@ class Install(unittest.TestCase):
             Path(variable("p11-kit-1", "p11_module_configs"), "hsmbridge.module"),
             Path("/etc/hsmbridge/hsmbridge.conf"),
             self.prefixed("bindir", "hsmbridge"),
+            self.prefixed("sbindir", "hsmbridge-kms"),
+            Path(self.option["prefix"], "lib/systemd/system/hsmbridge-kms.service"),
+            Path(self.option["prefix"], "lib/systemd/system/hsmbridge-kms.socket"),
             self.prefixed("includedir", "hsmbridge.h"),
             self.prefixed("libdir", "pkgconfig", "hsmbridge.pc"),
             self.prefixed("mandir", "man1", "hsmbridge.1"),
             self.prefixed("mandir", "man5", "hsmbridge.conf.5"),
             self.prefixed("mandir", "man7", "hsmbridge.7"),
+            self.prefixed("mandir", "man8", "hsmbridge-kms.8"),
             self.prefixed("datadir", "bash-completion", "completions", "hsmbridge"),
         }
         landed = {Path("/") / path.relative_to(self.root) for path in self.root.rglob("*")
