@@ -87,6 +87,14 @@ void remote_op_clear(struct remote_op *op)
     remote_buf_clear(&op->answer);
 }
 
+void remote_request_clear(struct remote_request *request)
+{
+    remote_buf_clear(&request->path);
+    remote_buf_clear(&request->body);
+    remote_buf_clear(&request->headers);
+    memset(request, 0, sizeof(*request));
+}
+
 enum remote_rc remote_names_add(struct remote_names *list, const char *name,
                                 struct remote_error *err)
 {

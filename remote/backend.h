@@ -231,6 +231,7 @@ bool remote_backend_supports(const struct remote_backend_ops *ops, enum remote_a
 bool remote_backend_can(const struct remote_backend_ops *ops, const struct remote_mechanism *row);
 
 void remote_op_clear(struct remote_op *op); /* results only; items belong to the caller */
+void remote_request_clear(struct remote_request *request); /* wipes, frees, zeroes */
 enum remote_rc remote_names_add(struct remote_names *names, const char *name,
                                 struct remote_error *err);
 void remote_names_clear(struct remote_names *names);

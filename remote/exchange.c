@@ -44,10 +44,7 @@ void remote_call_allow(struct remote_call *call, int64_t timeout_ms)
 
 static void clear_request(struct remote_call *call)
 {
-    remote_buf_clear(&call->request.path);
-    remote_buf_clear(&call->request.body);
-    remote_buf_clear(&call->request.headers);
-    memset(&call->request, 0, sizeof(call->request));
+    remote_request_clear(&call->request);
     remote_buf_clear(&call->transfer.body);
     remote_grant_unref(call->grant);
     call->grant = NULL;

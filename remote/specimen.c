@@ -14,13 +14,6 @@ void remote_specimen_clear(struct remote_specimen *specimen)
     memset(specimen, 0, sizeof(*specimen));
 }
 
-static void clear_request(struct remote_request *request)
-{
-    remote_buf_clear(&request->path);
-    remote_buf_clear(&request->headers);
-    remote_buf_clear(&request->body);
-}
-
 static enum remote_op_kind kind_of(enum remote_use use, const struct remote_params *params)
 {
     if (use & (REMOTE_USE_ENCRYPT | REMOTE_USE_WRAP))
@@ -95,7 +88,7 @@ enum remote_rc remote_specimen_make(struct remote_key *key, enum remote_use use,
                                     const struct remote_params *params, struct remote_slice in,
                                     struct remote_specimen *ret, struct remote_error *err)
 {
-    CLEANUP(clear_request) struct remote_request request = { 0 };
+    CLEANUP(remote_request_clear) struct remote_request request = { 0 };
     struct remote_item item = { .in = in };
     const struct remote_op op = {
         .kind = kind_of(use, params), .key = key, .params = *params, .items = &item, .item_count = 1

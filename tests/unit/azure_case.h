@@ -75,18 +75,10 @@ static inline int setup(void **state)
     return remote_guard_enter(&guard, NULL) == REMOTE_OK ? 0 : -1;
 }
 
-static inline void clear_request(void)
-{
-    remote_buf_clear(&request.path);
-    remote_buf_clear(&request.body);
-    remote_buf_clear(&request.headers);
-    memset(&request, 0, sizeof(request));
-}
-
 static inline int teardown(void **state)
 {
     (void)state;
-    clear_request();
+    remote_request_clear(&request);
     remote_buf_clear(&item.out);
     remote_buf_clear(&key.spki);
     remote_op_clear(&op);
@@ -125,7 +117,7 @@ static inline enum remote_rc build(struct remote_error *err)
     struct remote_grant grant = { .token = { .data = (unsigned char *)"eyJ.x", .len = 5 } };
     bool open = op.kind == REMOTE_OP_LOGIN || op.kind == REMOTE_OP_HEALTH;
 
-    clear_request();
+    remote_request_clear(&request);
     memset(err, 0, sizeof(*err));
     return slot->ops->ops[op.kind].build(slot->conn, &op, open ? NULL : &grant, 0, &request, err);
 }

@@ -71,14 +71,6 @@ static inline int setup(void **state)
     return remote_guard_enter(&guard, NULL) == REMOTE_OK ? 0 : -1;
 }
 
-static inline void clear_request(void)
-{
-    remote_buf_clear(&request.path);
-    remote_buf_clear(&request.body);
-    remote_buf_clear(&request.headers);
-    memset(&request, 0, sizeof(request));
-}
-
 static inline void clear_items(void)
 {
     for (size_t i = 0; i < ARRAY_SIZE(items); i++)
@@ -89,7 +81,7 @@ static inline void clear_items(void)
 static inline int teardown(void **state)
 {
     (void)state;
-    clear_request();
+    remote_request_clear(&request);
     clear_items();
     remote_op_clear(&op);
     close_slot();
@@ -106,7 +98,7 @@ static inline void begin(enum remote_op_kind kind, const char *name, const char 
         open_slot("user = al ice\nuser_token_env = TEST_BIGDL_TOKEN\n" BIGDL_KEYS);
     if (slot->conn == NULL)
         fail_msg("%s", slot->broken.text);
-    clear_request();
+    remote_request_clear(&request);
     clear_items();
     remote_op_clear(&op);
     snprintf(owned, sizeof(owned), "%s", key_name ? key_name : "");
@@ -122,7 +114,7 @@ static inline enum remote_rc build(struct remote_error *err)
     struct remote_grant grant = { 0 };
     enum remote_rc rc;
 
-    clear_request();
+    remote_request_clear(&request);
     memset(err, 0, sizeof(*err));
     assert_int_equal(slot->ops->grant(slot->conn, remote_slice(NULL, 0), &grant, err), REMOTE_OK);
     rc = slot->ops->ops[op.kind].build(slot->conn, &op, &grant, 0, &request, err);

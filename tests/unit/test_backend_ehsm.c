@@ -67,14 +67,6 @@ static int setup(void **state)
     return remote_secret_set(&grant.token, APIKEY, strlen(APIKEY), NULL) == REMOTE_OK ? 0 : -1;
 }
 
-static void clear_request(void)
-{
-    remote_buf_clear(&request.path);
-    remote_buf_clear(&request.body);
-    remote_buf_clear(&request.headers);
-    memset(&request, 0, sizeof(request));
-}
-
 static void clear_items(void)
 {
     for (size_t i = 0; i < ARRAY_SIZE(items); i++)
@@ -84,7 +76,7 @@ static void clear_items(void)
 
 static int teardown(void **state)
 {
-    clear_request();
+    remote_request_clear(&request);
     clear_items();
     remote_op_clear(&op);
     remote_secret_clear(&grant.token);
@@ -110,7 +102,7 @@ static void begin(enum remote_op_kind kind, enum remote_key_type type, unsigned 
     static char name[] = "app", keyid[] = KEYID;
 
     (void)ehsm();
-    clear_request();
+    remote_request_clear(&request);
     clear_items();
     remote_op_clear(&op);
     key = (struct remote_key){
@@ -126,7 +118,7 @@ static void begin(enum remote_op_kind kind, enum remote_key_type type, unsigned 
 
 static enum remote_rc build(struct remote_error *err)
 {
-    clear_request();
+    remote_request_clear(&request);
     memset(err, 0, sizeof(*err));
     return slot->ops->ops[op.kind].build(slot->conn, &op, &grant, 0, &request, err);
 }

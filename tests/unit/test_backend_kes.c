@@ -71,14 +71,6 @@ static int setup(void **state)
     return 0;
 }
 
-static void clear_request(void)
-{
-    remote_buf_clear(&request.path);
-    remote_buf_clear(&request.body);
-    remote_buf_clear(&request.headers);
-    memset(&request, 0, sizeof(request));
-}
-
 static void clear_items(void)
 {
     for (size_t i = 0; i < ARRAY_SIZE(items); i++)
@@ -88,7 +80,7 @@ static void clear_items(void)
 
 static int teardown(void **state)
 {
-    clear_request();
+    remote_request_clear(&request);
     clear_items();
     remote_op_clear(&op);
     remote_slot_close(slot);
@@ -106,7 +98,7 @@ static void begin(enum remote_op_kind kind, const char *name, enum remote_alg al
         open_slot("api_key_env = TEST_KES_API_KEY\n");
     if (slot->conn == NULL)
         fail_msg("%s", slot->broken.text);
-    clear_request();
+    remote_request_clear(&request);
     clear_items();
     remote_op_clear(&op);
     snprintf(owned, sizeof(owned), "%s", name);
@@ -121,7 +113,7 @@ static void begin(enum remote_op_kind kind, const char *name, enum remote_alg al
 
 static enum remote_rc build(struct remote_error *err)
 {
-    clear_request();
+    remote_request_clear(&request);
     memset(err, 0, sizeof(*err));
     return slot->ops->ops[op.kind].build(slot->conn, &op, NULL, 0, &request, err);
 }

@@ -49,14 +49,6 @@ static int setup(void **state)
     return remote_guard_enter(&guard, NULL) == REMOTE_OK ? 0 : -1;
 }
 
-static void clear_request(void)
-{
-    remote_buf_clear(&request.path);
-    remote_buf_clear(&request.body);
-    remote_buf_clear(&request.headers);
-    memset(&request, 0, sizeof(request));
-}
-
 static void clear_items(void)
 {
     for (size_t i = 0; i < ARRAY_SIZE(items); i++)
@@ -67,7 +59,7 @@ static void clear_items(void)
 static int teardown(void **state)
 {
     (void)state;
-    clear_request();
+    remote_request_clear(&request);
     clear_items();
     remote_op_clear(&op);
     remote_slot_close(slot);
@@ -84,7 +76,7 @@ static void begin(enum remote_op_kind kind, const char *name, unsigned version,
 
     if (slot == NULL || slot->conn == NULL)
         fail_msg("%s", slot ? slot->broken.text : "no slot");
-    clear_request();
+    remote_request_clear(&request);
     clear_items();
     remote_op_clear(&op);
     snprintf(owned, sizeof(owned), "%s", name);
@@ -237,12 +229,12 @@ static void test_sign_rsa_requests_of_each_scheme(void **state)
     parse_recorded("POST /v1/transit/sign/k-rsa-2048/sha2-256 {\"input\": \"" DIGEST
                    "\", \"prehashed\": true, \"signature_algorithm\": \"pkcs1v15\"}");
     assert_int_equal(items[0].out.len, 256);
-    clear_request();
+    remote_request_clear(&request);
     op.params.hash = REMOTE_HASH_SHA3_384;
     assert_request("POST", "/v1/transit/sign/k-rsa-2048",
                    "{\"input\":\"" DIGEST "\",\"prehashed\":true,\"hash_algorithm\":\"sha3-384\","
                    "\"signature_algorithm\":\"pkcs1v15\",\"key_version\":1}");
-    clear_request();
+    remote_request_clear(&request);
     op.params = (struct remote_params){ .alg = REMOTE_ALG_RSA_PSS,
                                         .hash = REMOTE_HASH_SHA256,
                                         .mgf_hash = REMOTE_HASH_SHA256,
@@ -251,7 +243,7 @@ static void test_sign_rsa_requests_of_each_scheme(void **state)
     assert_request("POST", "/v1/transit/sign/k-rsa-2048",
                    "{\"input\":\"" DIGEST "\",\"prehashed\":true,\"hash_algorithm\":\"sha2-256\","
                    "\"signature_algorithm\":\"pss\",\"salt_length\":\"hash\",\"key_version\":1}");
-    clear_request();
+    remote_request_clear(&request);
     op.params.salt_len = 20;
     assert_request("POST", "/v1/transit/sign/k-rsa-2048",
                    "{\"input\":\"" DIGEST "\",\"prehashed\":true,\"hash_algorithm\":\"sha2-256\","
@@ -455,7 +447,7 @@ static void test_decrypt_requests_and_recorded_answer(void **state)
     set_input(0, "AQID");
     assert_request("POST", "/v1/transit/decrypt/k",
                    "{\"ciphertext\":\"vault:v3:AQID\",\"padding_scheme\":\"oaep\"}");
-    clear_request();
+    remote_request_clear(&request);
     op.params.alg = REMOTE_ALG_RSA_PKCS1_ENC;
     assert_request("POST", "/v1/transit/decrypt/k",
                    "{\"ciphertext\":\"vault:v3:AQID\",\"padding_scheme\":\"pkcs1v15\"}");

@@ -153,9 +153,7 @@ try {
 
 static void clear(struct try *try)
 {
-    remote_buf_clear(&try->request.path);
-    remote_buf_clear(&try->request.body);
-    remote_buf_clear(&try->request.headers);
+    remote_request_clear(&try->request);
     remote_buf_clear(&try->transfer.body);
     memset(try, 0, sizeof(*try));
 }
