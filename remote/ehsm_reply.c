@@ -10,22 +10,15 @@
 
 #include "ehsm.h"
 #include "encode.h"
+#include "meaning.h"
 
 #define QUOTE_MAX 100
 
-struct meaning {
-    int64_t code;     /* 0: any */
-    unsigned kinds;   /* bits 1u << enum remote_op_kind; 0: any */
-    const char *text; /* part of the message; "": there is none; NULL: any */
-    enum remote_rc rc;
-    const char *advice; /* NULL: the service's own words say enough */
-};
-
-#define KIND(kind) (1u << REMOTE_OP_##kind)
+#define KIND(kind) REMOTE_MEANING_OF(kind)
 
 /* The first row that fits counts. */
 /* clang-format off */
-static const struct meaning meanings[] = {
+static const struct remote_meaning meanings[] = {
     { 400, 0,             "sign error",               REMOTE_E_AUTH,          "the API key is not that of this appid (or the server is older than v0.4.0 and nonce is on)" },
     { 400, 0,             "",                         REMOTE_E_AUTH,          "the service does not know this appid" },
     { 400, 0,             "Timestamp can't be",       REMOTE_E_BUSY,          "another request of this appid was made in the same millisecond" },
@@ -47,25 +40,6 @@ static const struct meaning meanings[] = {
 };
 /* clang-format on */
 
-static bool text_fits(const char *wanted, const char *text)
-{
-    if (wanted == NULL)
-        return true;
-    if (wanted[0] == '\0')
-        return text == NULL;
-    return text != NULL && strstr(text, wanted) != NULL;
-}
-
-static const struct meaning *find_meaning(int64_t code, enum remote_op_kind kind, const char *text)
-{
-    const struct meaning *m = meanings;
-
-    while ((m->code != 0 && m->code != code) || (m->kinds != 0 && (m->kinds >> kind & 1u) == 0) ||
-           !text_fits(m->text, text))
-        m++;
-    return m;
-}
-
 /* It takes requests whose timestamp is within ten minutes of its own clock. */
 static enum remote_rc fail_clock(const struct remote_reply *reply, struct remote_error *err)
 {
@@ -83,7 +57,7 @@ static enum remote_rc fail_clock(const struct remote_reply *reply, struct remote
 static enum remote_rc refuse(const struct remote_op *op, const struct remote_reply *reply,
                              int64_t code, const char *text, struct remote_error *err)
 {
-    const struct meaning *m = find_meaning(code, op->kind, text);
+    const struct remote_meaning *m = remote_meaning_find(meanings, code, op->kind, text);
 
     if (code == 400 && text != NULL && strcmp(text, "Timestamp error") == 0)
         return fail_clock(reply, err);

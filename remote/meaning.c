@@ -3,14 +3,22 @@
 
 #include <string.h>
 
-const struct remote_meaning *remote_meaning_find(const struct remote_meaning *table, int status,
+static bool text_fits(const char *wanted, const char *text)
+{
+    if (wanted == NULL)
+        return true;
+    if (wanted[0] == '\0')
+        return text == NULL;
+    return text != NULL && strstr(text, wanted) != NULL;
+}
+
+const struct remote_meaning *remote_meaning_find(const struct remote_meaning *table, int64_t status,
                                                  enum remote_op_kind kind, const char *text)
 {
     const struct remote_meaning *m = table;
 
     while ((m->status != 0 && m->status != status) ||
-           (m->kinds != 0 && (m->kinds >> kind & 1u) == 0) ||
-           (m->text != NULL && strstr(text, m->text) == NULL))
+           (m->kinds != 0 && (m->kinds >> kind & 1u) == 0) || !text_fits(m->text, text))
         m++;
     return m;
 }
