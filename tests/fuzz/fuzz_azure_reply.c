@@ -4,45 +4,20 @@
  * for the operation, one for algorithm and service, then answers: the status in decimal, a line
  * with the header that was asked for, the body, and a NUL before the next one.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "fuzz_guard.h"
-#include "slot_private.h"
+#include "fuzz_reply.h"
 
 #define STEPS_MAX 8
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct remote_slot *open_slot(bool hsm)
-{
-    static const char text[] = "[slot kv]\nbackend = azure\nurl = https://web.vault.azure.net\n"
-                               "[slot hsm]\nbackend = azure\n"
-                               "url = https://web.managedhsm.azure.net\n";
-    static struct remote_config config;
-    static struct remote_slot *slots[2];
-
-    for (size_t i = 0; i < 2 && slots[i] == NULL; i++) {
-        if (config.slot_count == 0 &&
-            remote_config_parse("f", remote_slice_str(text), &config, NULL) != REMOTE_OK)
-            abort();
-        slots[i] = remote_slot_open(NULL, config.slots[i]);
-        if (slots[i] == NULL || remote_slot_status(slots[i], NULL) != REMOTE_OK)
-            abort();
-    }
-    return slots[hsm];
-}
+static const char slot_text[] = "[slot kv]\nbackend = azure\nurl = https://web.vault.azure.net\n"
+                                "[slot hsm]\nbackend = azure\n"
+                                "url = https://web.managedhsm.azure.net\n";
 
 /* A failure has one printable line; a success nothing half done. */
 static void check(const struct remote_op *op, enum remote_rc rc, const struct remote_error *err)
 {
-    char printable[REMOTE_ERROR_TEXT_MAX];
-
-    memcpy(printable, err->text, sizeof(printable));
-    remote_printable(printable);
-    if (strcmp(printable, err->text) != 0 || (rc != REMOTE_OK && err->text[0] == '\0'))
-        abort();
+    fuzz_check_error(rc, err);
     for (size_t i = 0; rc == REMOTE_OK && !op->more && i < op->keys.count; i++)
         if (op->keys.keys[i]->id_len == 0 || op->keys.keys[i]->version == 0 ||
             op->keys.keys[i]->bits == 0 || op->keys.keys[i]->version_id == NULL)
@@ -62,20 +37,18 @@ static void build(struct remote_slot *slot, const struct remote_op *op)
         for (size_t i = 0; i < request.path.len; i++)
             if (request.path.data[i] <= 0x20 || request.path.data[i] >= 0x7f)
                 abort();
-    remote_buf_clear(&request.path);
-    remote_buf_clear(&request.body);
-    remote_buf_clear(&request.headers);
+    remote_request_clear(&request);
 }
 
 /* Takes one answer off the front. */
 static struct remote_reply next_reply(struct remote_slice *rest, char *header, size_t header_size)
 {
     const unsigned char *end = memchr(rest->data, '\0', rest->len);
-    size_t len = end ? (size_t)(end - rest->data) : rest->len, at = 0, line;
-    struct remote_reply reply = { .header = header };
+    size_t len = end ? (size_t)(end - rest->data) : rest->len, at, line;
+    struct remote_slice answer = remote_slice(rest->data, len);
+    struct remote_reply reply = { .status = fuzz_take_status(&answer), .header = header };
 
-    for (; at < len && rest->data[at] >= '0' && rest->data[at] <= '9' && reply.status < 1000; at++)
-        reply.status = reply.status * 10 + rest->data[at] - '0';
+    at = len - answer.len;
     at += at < len && rest->data[at] == ' ';
     for (line = at; line < len && rest->data[line] != '\n';)
         line++;
@@ -120,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 3)
         return 0;
     fuzz_enter_guard();
-    key.slot = open_slot((data[1] & 4) != 0);
+    key.slot = fuzz_slot(slot_text, (data[1] & 4) != 0);
     op.kind = (enum remote_op_kind)(data[0] % REMOTE_OP_COUNT);
     op.params.alg = algs[data[1] % 4];
     if (key.slot->ops->ops[op.kind].parse != NULL)

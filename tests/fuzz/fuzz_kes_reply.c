@@ -3,40 +3,17 @@
  * KES's answers, to every operation. Input: a byte for the operation, the status in decimal, a
  * newline, the body.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "fuzz_guard.h"
-#include "slot_private.h"
+#include "fuzz_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct remote_slot *open_slot(void)
-{
-    static const char text[] = "[slot k]\nbackend = kes\nurl = https://127.0.0.1:1\npin = apikey\n";
-    static struct remote_config config;
-    static struct remote_slot *slot;
-
-    if (slot == NULL) {
-        if (remote_config_parse("f", remote_slice_str(text), &config, NULL) != REMOTE_OK)
-            abort();
-        slot = remote_slot_open(NULL, config.slots[0]);
-        if (slot == NULL || remote_slot_status(slot, NULL) != REMOTE_OK)
-            abort();
-    }
-    return slot;
-}
+static const char slot_text[] =
+    "[slot k]\nbackend = kes\nurl = https://127.0.0.1:1\npin = apikey\n";
 
 /* A failure has one printable line; a success nothing half done. */
 static void check(const struct remote_op *op, enum remote_rc rc, const struct remote_error *err)
 {
-    char printable[REMOTE_ERROR_TEXT_MAX];
-
-    memcpy(printable, err->text, sizeof(printable));
-    remote_printable(printable);
-    if (strcmp(printable, err->text) != 0 || (rc != REMOTE_OK && err->text[0] == '\0'))
-        abort();
+    fuzz_check_error(rc, err);
     if (rc != REMOTE_OK)
         return;
     for (size_t i = 0; i < op->keys.count; i++)
@@ -52,21 +29,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct remote_item items[2] = { 0 };
     struct remote_key key = { .name = name, .version = 1, .type = REMOTE_KEY_AES, .bits = 256 };
     struct remote_op op = { .name = name, .key = &key, .items = items, .item_count = 1 };
-    struct remote_reply reply = { 0 };
+    struct remote_reply reply;
     struct remote_error err = { 0 };
-    size_t at = 1;
 
     if (size < 2)
         return 0;
     fuzz_enter_guard();
-    key.slot = open_slot();
+    reply = fuzz_reply(data + 1, size - 1);
+    key.slot = fuzz_slot(slot_text, 0);
     op.kind = (enum remote_op_kind)(data[0] % REMOTE_OP_COUNT);
     if (key.slot->ops->ops[op.kind].parse == NULL)
         return 0;
-    for (; at < size && data[at] >= '0' && data[at] <= '9' && reply.status < 1000; at++)
-        reply.status = reply.status * 10 + data[at] - '0';
-    at += at < size && data[at] == '\n';
-    reply.body = remote_slice(data + at, size - at);
     check(&op, key.slot->ops->ops[op.kind].parse(key.slot->conn, &op, &reply, &err), &err);
     remote_op_clear(&op);
     for (size_t i = 0; i < ARRAY_SIZE(items); i++)
