@@ -18,7 +18,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
-#include "libctx.h"
+#include "in_guard.h"
 #include "local.h"
 
 struct pair {
@@ -113,22 +113,6 @@ static inline void pair_sign(struct pair *pair, const struct remote_params *para
                          REMOTE_OK);
     else
         remote_buf_append(ret_sig, made.data, made.len);
-}
-
-/* Group fixtures: the whole program is inside the guard, as the callers of remote/local are. */
-static struct remote_guard test_guard;
-
-static inline int enter_guard(void **state)
-{
-    (void)state;
-    return remote_guard_enter(&test_guard, NULL) == REMOTE_OK ? 0 : -1;
-}
-
-static inline int leave_guard(void **state)
-{
-    (void)state;
-    remote_guard_leave(&test_guard);
-    return 0;
 }
 
 #endif

@@ -11,11 +11,9 @@
 #include <cmocka.h>
 
 #include "ehsm.h"
-#include "libctx.h"
+#include "in_guard.h"
 
 #define VECTORS 9
-
-static struct remote_guard guard;
 
 static struct remote_buf read_fixture(void)
 {
@@ -143,19 +141,6 @@ static void test_value_when_it_has_quotes_then_escaped_in_the_body_and_raw_in_th
     ehsm_payload_clear(&payload);
 }
 
-static int enter(void **state)
-{
-    (void)state;
-    return remote_guard_enter(&guard, NULL) == REMOTE_OK ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    remote_guard_leave(&guard);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,5 +150,5 @@ int main(void)
             test_value_when_it_has_quotes_then_escaped_in_the_body_and_raw_in_the_string),
     };
 
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, enter_guard, leave_guard);
 }

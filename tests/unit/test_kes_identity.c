@@ -11,27 +11,12 @@
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
+#include "in_guard.h"
 #include "kes.h"
-#include "libctx.h"
 
 /* The seed 00 01 .. 1f; its identity is that of KES's own tool. */
 #define API_KEY "kes:v1:AAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 #define IDENTITY "a050837d85070582ccf7394b0988847cc312cb88259b894899f6f239cf1791a5"
-
-static struct remote_guard guard;
-
-static int setup(void **state)
-{
-    (void)state;
-    return remote_guard_enter(&guard, NULL) == REMOTE_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    remote_guard_leave(&guard);
-    return 0;
-}
 
 static bool fits(const char *text)
 {
@@ -100,5 +85,5 @@ int main(void)
         cmocka_unit_test(test_certificate_when_of_no_api_key_then_says_what_one_looks_like),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, enter_guard, leave_guard);
 }

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "encode.h"
+#include "in_guard.h"
 #include "kes_stored.h"
-#include "libctx.h"
 
 #define AES                                                                                        \
     "CiQKIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fEAESJAogzRL4dU9N2fpah/1IBv/ETvlQZ0Dm4SC+"     \
@@ -22,21 +22,6 @@
     "NmJjYjM1ZDUxOTMyYmU2M2Q3NmYzNWJh"
 #define BYTES "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 #define MADE 1795418550 /* 2026-11-23T07:22:30Z */
-
-static struct remote_guard guard;
-
-static int setup(void **state)
-{
-    (void)state;
-    return remote_guard_enter(&guard, NULL) == REMOTE_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    remote_guard_leave(&guard);
-    return 0;
-}
 
 static void assert_reads(const char *text, enum remote_key_type type, bool mac, int64_t created)
 {
@@ -140,5 +125,5 @@ int main(void)
         cmocka_unit_test(test_key_when_of_an_unknown_type_is_refused),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, enter_guard, leave_guard);
 }

@@ -12,23 +12,8 @@
 #include <openssl/obj_mac.h>
 #include <openssl/x509.h>
 
-#include "libctx.h"
+#include "in_guard.h"
 #include "local.h"
-
-static struct remote_guard guard;
-
-static int enter(void **state)
-{
-    (void)state;
-    return remote_guard_enter(&guard, NULL) == REMOTE_OK ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    remote_guard_leave(&guard);
-    return 0;
-}
 
 /* A number of the key, big-endian. */
 static struct remote_slice part(const EVP_PKEY *key, const char *name, unsigned char out[300])
@@ -175,5 +160,5 @@ int main(void)
         cmocka_unit_test(test_ec_params_when_known_then_name_curve_and_type),
     };
 
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, enter_guard, leave_guard);
 }

@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Private keys as files have them: every form that is taken, and what is refused with which words.
  */
+#include "in_guard.h"
 #include "local_keys.h"
 
 #include <openssl/bio.h>
 #include <openssl/obj_mac.h>
 #include <openssl/pem.h>
-
-static struct remote_guard guard;
-
-static int enter(void **state)
-{
-    (void)state;
-    return remote_guard_enter(&guard, NULL) == REMOTE_OK ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    remote_guard_leave(&guard);
-    return 0;
-}
 
 static EVP_PKEY *make(const char *type, const char *curve, size_t bits)
 {
@@ -219,5 +205,5 @@ int main(void)
         cmocka_unit_test(test_private_pem_is_read_as_a_key_or_not_at_all),
     };
 
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, enter_guard, leave_guard);
 }

@@ -9,14 +9,12 @@
 
 #include <cmocka.h>
 
-#include "libctx.h"
+#include "in_guard.h"
 #include "local.h"
 #include "quorum.h"
 
 #define MEMBERS 5
 #define TRIPS 10000 /* with those of test_shamir.c 100,000 */
-
-static struct remote_guard guard;
 
 /* A container with its members' parts in clear: what a member does is not the subject here. */
 struct made {
@@ -450,19 +448,6 @@ static void test_member_id_when_slot_and_key_meet_elsewhere_then_differs(void **
     assert_memory_not_equal(one, two, sizeof(one));
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return remote_guard_enter(&guard, NULL) == REMOTE_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    remote_guard_leave(&guard);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -482,5 +467,5 @@ int main(void)
         cmocka_unit_test(test_member_id_when_slot_and_key_meet_elsewhere_then_differs),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, enter_guard, leave_guard);
 }
