@@ -335,6 +335,13 @@ void pkcs11_object_forget(struct pkcs11_call *call, struct pkcs11_slot *slot,
     pkcs11_module_unlock();
 }
 
+static bool entry_is_key(const struct pkcs11_object_entry *entry, const struct pkcs11_slot *slot,
+                         const char *name)
+{
+    return entry->state == PKCS11_OBJECT_LIVE && entry->object.slot == slot &&
+           !entry->object.cert && strcmp(entry->object.key->name, name) == 0;
+}
+
 void pkcs11_object_forget_name(struct pkcs11_call *call, struct pkcs11_slot *slot, const char *name)
 {
     struct pkcs11_object_table *table = &call->module->objects;
@@ -343,8 +350,7 @@ void pkcs11_object_forget_name(struct pkcs11_call *call, struct pkcs11_slot *slo
     for (size_t i = 0; i < table->count; i++) {
         struct pkcs11_object_entry *entry = &table->entries[i];
 
-        if (entry->state != PKCS11_OBJECT_LIVE || entry->object.slot != slot ||
-            entry->object.cert || strcmp(entry->object.key->name, name) != 0)
+        if (!entry_is_key(entry, slot, name))
             continue;
         *table_link(table, &entry->object) = entry->next;
         entry_end(entry, PKCS11_OBJECT_GONE);
@@ -380,8 +386,7 @@ void pkcs11_object_rename(struct pkcs11_call *call, struct pkcs11_slot *slot, co
     for (size_t i = 0; i < table->count; i++) {
         struct pkcs11_object_entry *entry = &table->entries[i];
 
-        if (entry->state != PKCS11_OBJECT_LIVE || entry->object.slot != slot ||
-            entry->object.cert || strcmp(entry->object.key->name, name) != 0)
+        if (!entry_is_key(entry, slot, name))
             continue;
         *table_link(table, &entry->object) = entry->next;
         if (entry->object.key->version == key->version)
