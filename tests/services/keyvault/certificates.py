@@ -20,6 +20,7 @@ from .errors import bad, refused
 from .keys import CURVES, Attributes, Key, KeyVersion, Spec, check_name, check_tags
 from .make import spec_of
 from .vault import KEY, VERSION, routes
+from .versioned import Versioned
 
 DER = serialization.Encoding.DER
 POLICY = {"key_props": {"exportable": True, "kty": "RSA", "key_size": 2048, "reuse_key": False},
@@ -38,20 +39,8 @@ class CertificateVersion:
         self.tags = check_tags(body.get("tags"))
 
 
-class Certificate:
-    def __init__(self, name):
-        self.name = name
-        self.versions = []
-        self.deleted = None
-
-    @property
-    def latest(self):
-        return self.versions[-1]
-
-    def find(self, ident):
-        if not ident:
-            return self.latest
-        return next((one for one in self.versions if one.id == ident.lower()), None)
+class Certificate(Versioned):
+    """In the vault."""
 
 
 def _seconds(moment):

@@ -12,6 +12,7 @@ from double.keys import Version as Material
 
 from . import jwt
 from .errors import bad
+from .versioned import Versioned
 
 CURVES = {"P-256": ec.SECP256R1, "P-256K": ec.SECP256K1, "P-384": ec.SECP384R1,
           "P-521": ec.SECP521R1}
@@ -128,24 +129,12 @@ class KeyVersion:
                 "y": jwt.encode(numbers.y.to_bytes(size, "big"))}
 
 
-class Key:
-    """name: as first given; versions: the newest is last. managed: of a certificate."""
+class Key(Versioned):
+    """managed: of a certificate."""
 
     def __init__(self, name, managed=False):
-        self.name = name
+        super().__init__(name)
         self.managed = managed
-        self.versions = []
-        self.deleted = None  # time of deletion
-
-    @property
-    def latest(self):
-        return self.versions[-1]
-
-    def find(self, ident):
-        """A version by its id; the latest without one; None if there is none."""
-        if not ident:
-            return self.latest
-        return next((one for one in self.versions if one.id == ident.lower()), None)
 
     def add(self, version):
         self.versions.append(version)
