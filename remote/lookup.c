@@ -293,23 +293,30 @@ struct listing { /* names to read, and the calls that read them */
     struct remote_error err;
 };
 
+/* Takes the keys of *keys; without memory for an entry the next look-up asks again. */
+static void keep(struct remote_slot *slot, const char *name, struct remote_key_list *keys)
+{
+    struct remote_cache_entry *entry;
+
+    remote_lock_acquire(&slot->lock);
+    entry = remote_cache_obtain(&slot->cache, name);
+    if (entry != NULL)
+        remote_cache_store(entry, keys, remote_now_ms());
+    remote_lock_release(&slot->lock);
+}
+
 /* What a page tells of a key in full needs no read. */
 static enum remote_rc take_told(struct listing *listing, struct remote_key *key)
 {
     struct remote_slot *slot = listing->slot;
     CLEANUP(remote_key_list_clear) struct remote_key_list keys = { 0 };
-    struct remote_cache_entry *entry;
 
     if (!shows_name(slot, key->name))
         return REMOTE_OK;
     if (key->id_len == 0)
         return remote_key_list_add(&listing->told, key, &listing->err);
     REMOTE_TRY(remote_key_list_add(&keys, key, &listing->err));
-    remote_lock_acquire(&slot->lock);
-    entry = remote_cache_obtain(&slot->cache, key->name);
-    if (entry != NULL)
-        remote_cache_store(entry, &keys, remote_now_ms());
-    remote_lock_release(&slot->lock);
+    keep(slot, key->name, &keys);
     return REMOTE_OK;
 }
 
@@ -399,14 +406,8 @@ static bool give_work(struct listing *listing, struct remote_call *call)
 
 void remote_lookup_store(struct remote_slot *slot, struct remote_call *call)
 {
-    struct remote_cache_entry *entry;
-
     remote_slot_add_certs(slot, call->op.certs, call->op.cert_count);
-    remote_lock_acquire(&slot->lock);
-    entry = remote_cache_obtain(&slot->cache, call->op.name);
-    if (entry != NULL)
-        remote_cache_store(entry, &call->op.keys, remote_now_ms());
-    remote_lock_release(&slot->lock);
+    keep(slot, call->op.name, &call->op.keys);
 }
 
 /* A key that may not be read, or that makes no sense, is left out; a service that is away ends
