@@ -24,6 +24,7 @@ the module's file, HSMBRIDGE_CLI the command line tool.
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -170,6 +171,15 @@ class HarnessTestCase(unittest.TestCase):
         with self.assertRaises(P11Error) as caught:
             function(*args, **named)
         self.assertEqual(caught.exception.rv, expected, str(caught.exception))
+
+    def assert_told(self, config, expected, function, *words, within):
+        """function() fails with this result code in so many seconds, and the log has the words."""
+        config.clear_log()
+        begin = time.monotonic()
+        self.assert_rv(expected, function)
+        self.assertLess(time.monotonic() - begin, within)
+        for word in words:
+            self.assertIn(word, config.log())
 
     def run_cli(self, config, *args, **options):
         """The command line tool with a TempConfig; a CompletedProcess with text."""
