@@ -38,14 +38,14 @@ class WeatherTest(AzureTestCase):
         self.azure.throttle("/keys/app/", retry_after=1, count=1)
         began = time.monotonic()
         self.assertEqual(len(sign()), 64)
-        self.assertGreaterEqual(time.monotonic() - began, 1)
+        self.assertGreaterEqual(time.monotonic() - began, 1.8)
 
     def test_sign_when_throttled_for_longer_than_the_timeout_then_says_how_long_at_once(self):
         sign = self.warm(timeout="2s")
         self.azure.throttle("/keys/app/", retry_after=30, count=FOREVER)
         began = time.monotonic()
         self.assert_fault(CK.CKR_DEVICE_ERROR, sign, "throttled", "wait 30 s")
-        self.assertLess(time.monotonic() - began, 1)
+        self.assertLess(time.monotonic() - began, 1.8)
 
     def test_sign_when_a_tenth_is_throttled_then_all_of_it_succeeds(self):
         session = self.open_slot()

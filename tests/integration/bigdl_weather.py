@@ -24,7 +24,7 @@ class WeatherTest(BigdlTestCase):
         key = self.unwrap(self.session, self.primary, b"d1")
         return self.session.attribute(key, "CKA_VALUE")
 
-    def assert_fault(self, rv, *words, within=1.7):
+    def assert_fault(self, rv, *words, within=2.5):
         self.assert_told(self.config, rv, self.get, *words, within=within)
         self.assert_log_keeps_secrets()
 

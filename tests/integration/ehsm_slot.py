@@ -526,7 +526,7 @@ class WeatherTest(EhsmTestCase):
     def encrypt(self):
         return self.session.encrypt(self.key, AEAD, b"x")
 
-    def assert_fault(self, rv, *words, within=1.9):
+    def assert_fault(self, rv, *words, within=2.7):
         self.assert_told(self.config, rv, self.encrypt, *words, within=within)
 
     def assert_works(self):

@@ -405,7 +405,7 @@ class WeatherTest(KesTestCase):
     def encrypt(self):
         return self.session.encrypt(self.key, AEAD, b"x")
 
-    def assert_fault(self, rv, *words, within=1.7):
+    def assert_fault(self, rv, *words, within=2.5):
         self.assert_told(self.config, rv, self.encrypt, *words, within=within)
 
     def assert_works(self):

@@ -229,7 +229,7 @@ class FaultTest(KmsCase):
         try:
             began = time.monotonic()
             self.assert_fails(Code.DEADLINE_EXCEEDED, ".", client.encrypt, SEED, timeout=1)
-            self.assertLess(time.monotonic() - began, 1.5)
+            self.assertLess(time.monotonic() - began, 2.5)
             self.wait_for(lambda: "'kms/kek': timeout" in self.config.log())
         finally:
             self.vault.thaw()
@@ -257,7 +257,7 @@ class FaultTest(KmsCase):
             time.sleep(0.3)
             began = time.monotonic()
             client.status()
-            self.assertLess(time.monotonic() - began, 0.5)
+            self.assertLess(time.monotonic() - began, 2)
         finally:
             self.vault.thaw()
             for thread in threads:

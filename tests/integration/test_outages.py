@@ -81,10 +81,10 @@ class TwoEndpointsTest(OutageTestCase):
         begin = time.monotonic()
         web = self.scene(self.vault, url=self.both, warm=False)
         web.sign()
-        self.assertLess(time.monotonic() - begin, 2 * web.timeout + 0.7)
+        self.assertLess(time.monotonic() - begin, 2 * web.timeout + 1.5)
         begin = time.monotonic()
         self.assert_works(web, more_connections=1)
-        self.assertLess(time.monotonic() - begin, 0.3)  # it is left alone now
+        self.assertLess(time.monotonic() - begin, web.timeout)  # it is left alone now
 
     def test_sign_when_first_speaks_no_tls_then_second_serves(self):
         plain = self.enter(Double(plain=True))

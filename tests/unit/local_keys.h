@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Key pairs for the tests of remote/local*.c; made in the guard, by libcrypto itself. */
+/* Key pairs for the tests of remote/local/local*.c; made in the guard, by libcrypto itself. */
 #ifndef TESTS_LOCAL_KEYS_H
 #define TESTS_LOCAL_KEYS_H
 
