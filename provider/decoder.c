@@ -31,7 +31,7 @@ static bool read_exactly(struct decoder *decoder, OSSL_CORE_BIO *bio, struct rem
 
 /*
  * One SEQUENCE that is not too long for a URI, header and all; else no more than its header.
- * (X.690 8.1.3; remote/der.c is strict about it later.)
+ * (X.690 8.1.3; remote/local/der.c is strict about it later.)
  */
 static bool read_sequence(struct decoder *decoder, OSSL_CORE_BIO *bio, struct remote_buf *ret)
 {

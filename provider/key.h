@@ -25,7 +25,7 @@ enum provider_key_type {
     PROVIDER_KEY_TYPE_COUNT
 };
 const char *provider_key_type_name(enum provider_key_type type); /* "RSA", "RSA-PSS", ... */
-/* For EVP_PKEY_CTX_new_from_name(), past engines: see struct kind in remote/local_key.c. */
+/* For EVP_PKEY_CTX_new_from_name(), past engines: see struct kind in remote/local/local_key.c. */
 const char *provider_key_type_oid(enum provider_key_type type);
 
 /*

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "build-config.h"
-#include "local.h"
+#include "remote/local/local.h"
 
 #define X(name) extern const struct remote_backend_ops remote_backend_##name;
 REMOTE_FOREACH_BACKEND(X)

@@ -8,8 +8,8 @@
 #ifndef REMOTE_BACKEND_H
 #define REMOTE_BACKEND_H
 
-#include "config.h"
 #include "key.h"
+#include "remote/config/config.h"
 
 struct remote_transport;
 struct remote_cert;

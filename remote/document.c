@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "document.h"
 
-#include "exchange.h"
+#include "remote/net/exchange.h"
 #include "slot_private.h"
 
 enum remote_rc remote_slot_document(struct remote_slot *slot, const char *path,

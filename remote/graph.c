@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "options.h"
-#include "section.h"
-#include "uri.h"
+#include "remote/config/options.h"
+#include "remote/config/section.h"
+#include "remote/config/uri.h"
 
 enum mark { UNSEEN, ON_THE_WAY, SEEN };
 

@@ -7,7 +7,7 @@
 #ifndef REMOTE_GRAPH_H
 #define REMOTE_GRAPH_H
 
-#include "config.h"
+#include "remote/config/config.h"
 
 /* Breaks every section that needs a slot which is not there, or that needs itself. Fails for want
  * of memory only. */

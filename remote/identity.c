@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "encode.h"
-#include "local.h"
+#include "remote/local/local.h"
 
 /* Half of SHA-256 over the slot's name. */
 enum remote_rc remote_identity_serial(const struct remote_slot *slot,

@@ -8,10 +8,10 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "coalesce.h"
-#include "local.h"
 #include "released.h"
-#include "secret_key.h"
+#include "remote/local/local.h"
+#include "remote/local/secret_key.h"
+#include "remote/net/coalesce.h"
 #include "slot_private.h"
 
 /* PKCS#11 lets CKM_ECDSA take any digest; this covers every one there is. */

@@ -5,8 +5,8 @@
 
 #include <openssl/obj_mac.h>
 
-#include "exchange.h"
 #include "log.h"
+#include "remote/net/exchange.h"
 #include "slot_private.h"
 #include "uuid.h"
 

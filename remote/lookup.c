@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exchange.h"
 #include "log.h"
+#include "remote/net/exchange.h"
 #include "slot_private.h"
 
 /* How long "there is no such key" is believed, and how soon a miss may list again. */

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "exchange.h"
-#include "local.h"
+#include "remote/local/local.h"
+#include "remote/net/exchange.h"
 #include "slot_private.h"
 
 #define GCM_NONCE 12

@@ -7,7 +7,7 @@
 #define REMOTE_RELEASED_H
 
 #include "key.h"
-#include "secret_key.h"
+#include "remote/local/secret_key.h"
 
 /*
  * The bytes. One request at first, none later on. ret: one reference.

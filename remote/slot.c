@@ -7,8 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "exchange.h"
 #include "log.h"
+#include "remote/net/exchange.h"
 #include "slot_private.h"
 
 #define CERT_FILES_MAX 1024

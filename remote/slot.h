@@ -9,9 +9,9 @@
 #ifndef REMOTE_SLOT_H
 #define REMOTE_SLOT_H
 
-#include "config.h"
 #include "key.h"
-#include "local.h"
+#include "remote/config/config.h"
+#include "remote/local/local.h"
 
 struct remote_core;
 struct remote_slot;

@@ -5,13 +5,13 @@
 
 #include "backend.h"
 #include "cache.h"
-#include "coalesce.h"
-#include "endpoint.h"
 #include "fork.h"
 #include "login.h"
+#include "remote/net/coalesce.h"
+#include "remote/net/endpoint.h"
+#include "remote/net/tls.h"
+#include "remote/net/transport.h"
 #include "slot.h"
-#include "tls.h"
-#include "transport.h"
 
 struct remote_policy { /* from the slot's options; fixed at load */
     int64_t timeout_ms, connect_timeout_ms, list_timeout_ms, cache_ms;

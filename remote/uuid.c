@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "local.h"
+#include "remote/local/local.h"
 
 #define BYTES 16
 

@@ -15,8 +15,8 @@
 #include <openssl/x509.h>
 
 #include "azure.h"
-#include "encode.h"
-#include "slot_private.h"
+#include "remote/encode.h"
+#include "remote/slot_private.h"
 
 #define AZURE_JSON_FILE "/etc/kubernetes/azure.json"
 #define ASSERTION_TYPE "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"

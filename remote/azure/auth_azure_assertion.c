@@ -12,9 +12,9 @@
 #include <openssl/x509.h>
 
 #include "azure.h"
-#include "encode.h"
-#include "libctx.h"
-#include "uuid.h"
+#include "remote/encode.h"
+#include "remote/local/libctx.h"
+#include "remote/uuid.h"
 
 #define LIFETIME_S 600
 #define EARLIER_S 60 /* clocks differ */

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "azure.h"
-#include "encode.h"
-#include "slot_private.h"
+#include "remote/encode.h"
+#include "remote/slot_private.h"
 
 #define IMDS_URL "http://169.254.169.254"
 #define IMDS_PATH "/metadata/identity/oauth2/token"

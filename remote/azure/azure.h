@@ -10,11 +10,11 @@
 #ifndef REMOTE_AZURE_H
 #define REMOTE_AZURE_H
 
-#include "backend.h"
-#include "file.h"
-#include "fork.h"
-#include "json.h"
-#include "local.h"
+#include "remote/backend.h"
+#include "remote/file.h"
+#include "remote/fork.h"
+#include "remote/json.h"
+#include "remote/local/local.h"
 
 #define AZURE_NAME_MAX 127   /* of a key: [0-9a-zA-Z-] */
 #define AZURE_VERSION_LEN 32 /* hex digits */

@@ -11,7 +11,7 @@
 #include <strings.h>
 
 #include "azure.h"
-#include "slot_private.h"
+#include "remote/slot_private.h"
 
 /* clang-format off */
 static const struct azure_cloud clouds[] = {

@@ -10,10 +10,10 @@
 #include <openssl/x509.h>
 
 #include "azure.h"
-#include "der.h"
-#include "encode.h"
-#include "libctx.h"
-#include "slot.h"
+#include "remote/encode.h"
+#include "remote/local/der.h"
+#include "remote/local/libctx.h"
+#include "remote/slot.h"
 
 #define FIELD_MAX 66    /* bytes of a coordinate: P-521 */
 #define NUMBER_MAX 1024 /* bytes of an RSA number */

@@ -11,9 +11,9 @@
 #include <strings.h>
 
 #include "azure.h"
-#include "encode.h"
-#include "log.h"
-#include "slot_private.h"
+#include "remote/encode.h"
+#include "remote/log.h"
+#include "remote/slot_private.h"
 
 #define PAGE "25" /* the service's most */
 /* Older versions are read one by one, and there may be hundreds of a key that is rotated daily. */

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "azure.h"
-#include "slot_private.h"
+#include "remote/slot_private.h"
 
 static bool in_hsm(const struct azure *azure)
 {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "azure.h"
-#include "meaning.h"
+#include "remote/meaning.h"
 
 #define QUOTE_MAX 130
 #define WORDS_MAX 768

@@ -6,8 +6,8 @@
 #include <strings.h>
 
 #include "azure.h"
-#include "encode.h"
-#include "slot_private.h"
+#include "remote/encode.h"
+#include "remote/slot_private.h"
 
 #define API_VERSION "7.4"
 #define RANDOM_MAX 128

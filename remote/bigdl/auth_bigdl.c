@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "bigdl.h"
-#include "log.h"
-#include "slot.h"
+#include "remote/log.h"
+#include "remote/slot.h"
 
 #define TOKEN_MAX 1024 /* the server takes a request line of 2048 bytes, by its default */
 

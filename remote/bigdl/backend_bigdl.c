@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "bigdl.h"
-#include "lifecycle.h"
-#include "slot.h"
+#include "remote/lifecycle.h"
+#include "remote/slot.h"
 
 #define RAW (1u << REMOTE_HASH_NONE)
 

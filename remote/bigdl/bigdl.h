@@ -12,7 +12,7 @@
 #ifndef REMOTE_BIGDL_H
 #define REMOTE_BIGDL_H
 
-#include "backend.h"
+#include "remote/backend.h"
 
 #define BIGDL_PRIMARY_BITS 256
 #define BIGDL_DATA_BITS 128

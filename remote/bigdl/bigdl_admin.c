@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "exchange.h"
-#include "slot_private.h"
+#include "remote/net/exchange.h"
+#include "remote/slot_private.h"
 
 static bool is_bigdl(const struct remote_slot *slot)
 {

@@ -6,7 +6,7 @@
 #ifndef REMOTE_BIGDL_ADMIN_H
 #define REMOTE_BIGDL_ADMIN_H
 
-#include "slot.h"
+#include "remote/slot.h"
 
 /*
  * Makes the slot's user with its token, which the service lets anybody do who reaches it. pin: the

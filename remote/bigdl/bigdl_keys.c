@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "bigdl.h"
-#include "local.h"
-#include "slot.h"
+#include "remote/local/local.h"
+#include "remote/slot.h"
 
 /* ---- configuration ---- */
 

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "bigdl.h"
-#include "encode.h"
-#include "uuid.h"
+#include "remote/encode.h"
+#include "remote/uuid.h"
 
 #define REPLY_MAX 4096
 #define KEY_TEXT 24 /* base64 of 16 bytes */

@@ -19,7 +19,7 @@
 #include <ini.h>
 
 #include "build-config.h"
-#include "file.h"
+#include "remote/file.h"
 #include "section.h"
 
 #define BLANKS " \t\r\v\f" /* what inih strips, save the end of a line */

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "buf.h"
+#include "remote/buf.h"
 
 #define REMOTE_SLOT_NAME_MAX 32 /* bytes; CK_TOKEN_INFO.label */
 #define REMOTE_SLOTS_MAX 256

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend.h"
-#include "file.h"
-#include "fork.h"
 #include "options.h"
+#include "remote/backend.h"
+#include "remote/file.h"
+#include "remote/fork.h"
 
 struct remote_credential {
     struct remote_lock lock;

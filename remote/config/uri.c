@@ -14,8 +14,8 @@
 #include <strings.h>
 
 #include "build-config.h"
-#include "encode.h"
-#include "identity.h"
+#include "remote/encode.h"
+#include "remote/identity.h"
 
 #define OURS "hsmbridge:"
 #define RFC7512 "pkcs11:"

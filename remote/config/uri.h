@@ -11,8 +11,8 @@
 #ifndef REMOTE_URI_H
 #define REMOTE_URI_H
 
-#include "key.h"
-#include "slot.h"
+#include "remote/key.h"
+#include "remote/slot.h"
 
 #define REMOTE_URI_MAX 4096 /* bytes; a longer one is refused */
 

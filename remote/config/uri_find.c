@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "file.h"
-#include "identity.h"
+#include "remote/file.h"
+#include "remote/identity.h"
 
 #define ID_MAX sizeof(((struct remote_key *)NULL)->id)
 

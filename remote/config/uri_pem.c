@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "der.h"
-#include "encode.h"
+#include "remote/encode.h"
+#include "remote/local/der.h"
 
 #define FORM "hsmbridge key URI v1"
 #define FORM_FOREIGN "PKCS#11 Provider URI v1.0" /* pkcs11-provider, docs/pkcs11_uri.pre */

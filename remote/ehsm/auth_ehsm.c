@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "ehsm.h"
-#include "slot.h"
+#include "remote/slot.h"
 
 #define NOT_ENROLLED "enroll"
 

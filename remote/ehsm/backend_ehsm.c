@@ -7,8 +7,8 @@
 #include <openssl/obj_mac.h>
 
 #include "ehsm.h"
-#include "local.h"
-#include "slot_private.h"
+#include "remote/local/local.h"
+#include "remote/slot_private.h"
 
 /* Up to v0.4.0 what is sealed must be no longer than what may be sealed. */
 #define OLD_SEALED_MAX EHSM_PLAIN_MAX

@@ -11,10 +11,10 @@
 
 #include <stdatomic.h>
 
-#include "backend.h"
-#include "file.h"
-#include "fork.h"
-#include "json.h"
+#include "remote/backend.h"
+#include "remote/file.h"
+#include "remote/fork.h"
+#include "remote/json.h"
 
 #define EHSM_APIKEY_LEN 32
 #define EHSM_UUID_LEN 36

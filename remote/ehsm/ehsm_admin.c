@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encode.h"
-#include "exchange.h"
-#include "json.h"
-#include "slot_private.h"
+#include "remote/encode.h"
+#include "remote/json.h"
+#include "remote/net/exchange.h"
+#include "remote/slot_private.h"
 
 static enum remote_rc need_ehsm(const struct remote_slot *slot, struct remote_error *err)
 {

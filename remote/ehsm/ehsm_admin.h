@@ -6,7 +6,7 @@
 #ifndef REMOTE_EHSM_ADMIN_H
 #define REMOTE_EHSM_ADMIN_H
 
-#include "slot.h"
+#include "remote/slot.h"
 
 /*
  * Makes a new appid with its API key. The service lets anybody do this who reaches it, and keeps

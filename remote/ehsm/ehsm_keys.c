@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "ehsm.h"
-#include "local.h"
-#include "log.h"
-#include "slot.h"
+#include "remote/local/local.h"
+#include "remote/log.h"
+#include "remote/slot.h"
 
 #define DIGEST 32
 #define EC_SIGNATURE 64

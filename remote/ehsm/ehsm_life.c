@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "ehsm.h"
-#include "local.h"
-#include "log.h"
+#include "remote/local/local.h"
+#include "remote/log.h"
 
 /* ---- generate ---- */
 

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "ehsm.h"
-#include "lifecycle.h"
-#include "log.h"
-#include "slot.h"
+#include "remote/lifecycle.h"
+#include "remote/log.h"
+#include "remote/slot.h"
 
 /* ---- reading ---- */
 

@@ -9,8 +9,8 @@
 #include <time.h>
 
 #include "ehsm.h"
-#include "encode.h"
-#include "meaning.h"
+#include "remote/encode.h"
+#include "remote/meaning.h"
 
 #define QUOTE_MAX 100
 

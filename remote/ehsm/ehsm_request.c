@@ -10,9 +10,9 @@
 #include <time.h>
 
 #include "ehsm.h"
-#include "encode.h"
-#include "local.h"
-#include "secret_key.h"
+#include "remote/encode.h"
+#include "remote/local/local.h"
+#include "remote/local/secret_key.h"
 
 #define NONCE_BYTES 16
 

@@ -10,7 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include "kes.h"
-#include "slot_private.h"
+#include "remote/slot_private.h"
 
 /* How long until a changed api_key_file is looked at; it costs one small request. */
 #define API_KEY_LIFETIME_S 300

@@ -8,10 +8,10 @@
 #ifndef REMOTE_KES_H
 #define REMOTE_KES_H
 
-#include "backend.h"
-#include "fork.h"
-#include "json.h"
 #include "kes_stored.h"
+#include "remote/backend.h"
+#include "remote/fork.h"
+#include "remote/json.h"
 
 #define KES_OVERHEAD (16 + 16 + 12) /* tag, iv and nonce behind the ciphertext proper */
 #define KES_BODY_MAX 1000000u       /* of a request, in bytes */

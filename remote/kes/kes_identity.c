@@ -8,10 +8,10 @@
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
-#include "encode.h"
 #include "kes.h"
-#include "libctx.h"
-#include "local.h"
+#include "remote/encode.h"
+#include "remote/local/libctx.h"
+#include "remote/local/local.h"
 
 #define SCHEME "kes:v1:"
 #define SCHEME_LEN (sizeof(SCHEME) - 1)

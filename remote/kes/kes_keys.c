@@ -4,8 +4,8 @@
 #include <time.h>
 
 #include "kes.h"
-#include "local.h"
-#include "slot.h"
+#include "remote/local/local.h"
+#include "remote/slot.h"
 
 /* ---- list ---- */
 

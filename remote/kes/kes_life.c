@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What makes, brings in and destroys a KES's keys; and data keys, which change nothing there. */
 #include "kes.h"
-#include "local.h"
+#include "remote/local/local.h"
 
 static const char *cipher_of(enum remote_key_type type)
 {

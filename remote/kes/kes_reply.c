@@ -6,9 +6,9 @@
  */
 #include <string.h>
 
-#include "encode.h"
 #include "kes.h"
-#include "meaning.h"
+#include "remote/encode.h"
+#include "remote/meaning.h"
 
 #define QUOTE_MAX 100
 

@@ -16,7 +16,7 @@
 
 #include <openssl/evp.h>
 
-#include "json.h"
+#include "remote/json.h"
 
 #define TEXT_MAX 65536
 #define WIRE_VARINT 0 /* protobuf's wire types */

@@ -6,7 +6,7 @@
 #ifndef REMOTE_KES_STORED_H
 #define REMOTE_KES_STORED_H
 
-#include "key.h"
+#include "remote/key.h"
 
 #define KES_NAME_MAX 80
 #define KES_KEY_LEN 32

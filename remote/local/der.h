@@ -7,7 +7,7 @@
 #ifndef REMOTE_DER_H
 #define REMOTE_DER_H
 
-#include "buf.h"
+#include "remote/buf.h"
 
 enum remote_der_tag {
     REMOTE_DER_INTEGER = 0x02,

@@ -6,8 +6,8 @@
 
 #include <openssl/provider.h>
 
-#include "gate.h"
-#include "log.h"
+#include "remote/gate.h"
+#include "remote/log.h"
 
 static _Atomic(OSSL_LIB_CTX *) private_ctx; /* never freed: libcurl's handles may outlive us */
 static _Thread_local bool inside;

@@ -16,8 +16,8 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
-#include "error.h"
 #include "errqueue.h"
+#include "remote/error.h"
 
 struct remote_guard {
     OSSL_LIB_CTX *outer;

@@ -6,7 +6,7 @@
 #ifndef REMOTE_LOCAL_H
 #define REMOTE_LOCAL_H
 
-#include "key.h"
+#include "remote/key.h"
 
 /*
  * Sets type, bits, curve, spki, id and id_len of a key from what a service published.

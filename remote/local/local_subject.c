@@ -7,7 +7,7 @@
 
 #include <openssl/err.h>
 
-#include "encode.h"
+#include "remote/encode.h"
 
 #define SUBJECT_MAX 2048 /* bytes */
 #define RFC4514_SPECIAL ",+\"\\<>;= #"

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "exchange.h"
-#include "log.h"
-#include "slot_private.h"
+#include "remote/log.h"
+#include "remote/slot_private.h"
 
 /* So many requests of a group are in flight before what follows is collected. Two keep the
  * service busy while the next batch gathers; more only make the batches smaller (measured:

@@ -8,8 +8,8 @@
 #ifndef REMOTE_COALESCE_H
 #define REMOTE_COALESCE_H
 
-#include "backend.h"
-#include "fork.h"
+#include "remote/backend.h"
+#include "remote/fork.h"
 
 struct remote_group;
 

@@ -8,7 +8,7 @@
 
 #include <curl/urlapi.h>
 
-#include "options.h"
+#include "remote/config/options.h"
 
 #define CIRCUIT_FIRST_MS 500
 #define CIRCUIT_MAX_MS 30000

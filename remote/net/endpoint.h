@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-#include "config.h"
-#include "fork.h"
+#include "remote/config/config.h"
+#include "remote/fork.h"
 
 #define REMOTE_ENDPOINTS_MAX 16
 #define REMOTE_ORIGINS_MAX 4 /* beside `url` */

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "log.h"
-#include "slot_private.h"
+#include "remote/log.h"
+#include "remote/slot_private.h"
 
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 1000

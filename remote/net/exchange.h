@@ -8,8 +8,8 @@
 #ifndef REMOTE_EXCHANGE_H
 #define REMOTE_EXCHANGE_H
 
-#include "backend.h"
-#include "login.h"
+#include "remote/backend.h"
+#include "remote/login.h"
 #include "transport.h"
 
 struct remote_call {

@@ -11,10 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engines.h"
-#include "gate.h"
 #include "http_private.h"
-#include "log.h"
+#include "remote/gate.h"
+#include "remote/local/engines.h"
+#include "remote/log.h"
 
 #define IDLE_UNITS_MAX 256
 /* With addresses at hand, a resolver is not waited for longer than this. */

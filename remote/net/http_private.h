@@ -8,7 +8,7 @@
 
 #include <curl/curl.h>
 
-#include "slot_private.h"
+#include "remote/slot_private.h"
 
 #define REMOTE_UNIT_SOCKETS 64
 #define REMOTE_RESOLVE_TEXT_MAX 600

@@ -8,10 +8,10 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#include "local.h"
-#include "log.h"
+#include "remote/config/uri.h"
+#include "remote/local/local.h"
+#include "remote/log.h"
 #include "tls_key.h"
-#include "uri.h"
 
 /* Where Debian, Fedora and Alpine keep the system's bundle; used without ca_file. It is read
  * when the slot is opened, since a chroot or another uid may not reach it later. */

@@ -8,9 +8,9 @@
 
 #include <stdatomic.h>
 
-#include "config.h"
-#include "file.h"
-#include "fork.h"
+#include "remote/config/config.h"
+#include "remote/file.h"
+#include "remote/fork.h"
 
 struct x509_store_st;
 struct x509_st;

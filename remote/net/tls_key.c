@@ -6,8 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include "libctx.h"
-#include "uri.h"
+#include "remote/config/uri.h"
+#include "remote/local/libctx.h"
 
 static remote_tls_key_maker *maker; /* set once, before there is a second thread */
 

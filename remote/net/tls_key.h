@@ -8,7 +8,7 @@
 #ifndef REMOTE_TLS_KEY_H
 #define REMOTE_TLS_KEY_H
 
-#include "slot.h"
+#include "remote/slot.h"
 
 struct evp_pkey_st;
 struct x509_st;

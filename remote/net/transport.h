@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "backend.h"
+#include "remote/backend.h"
 
 struct remote_transfer { /* one attempt of one call */
     struct remote_slot *slot;

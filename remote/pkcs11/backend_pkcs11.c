@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "hsm.h"
-#include "slot.h"
+#include "remote/slot.h"
 
 #define INPUT_MAX (1u << 20)
 #define PIN_MAX 255 /* bytes; CK_TOKEN_INFO's own limits are known only once it is open */

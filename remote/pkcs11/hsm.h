@@ -12,10 +12,10 @@
 #ifndef REMOTE_HSM_H
 #define REMOTE_HSM_H
 
-#include "backend.h"
-#include "fork.h"
 #include "hsm_module.h"
-#include "libctx.h"
+#include "remote/backend.h"
+#include "remote/fork.h"
+#include "remote/local/libctx.h"
 
 /* Where an object is in the token, by the CKA_ID that we give the key. */
 struct hsm_handle {

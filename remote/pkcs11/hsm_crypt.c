@@ -10,7 +10,7 @@
 #include <openssl/rsa.h>
 
 #include "hsm.h"
-#include "local.h"
+#include "remote/local/local.h"
 
 #define GCM_NONCE 12
 #define GCM_TAG 16

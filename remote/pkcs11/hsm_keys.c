@@ -9,12 +9,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "encode.h"
 #include "hsm.h"
-#include "lifecycle.h"
-#include "local.h"
-#include "log.h"
-#include "slot.h"
+#include "remote/encode.h"
+#include "remote/lifecycle.h"
+#include "remote/local/local.h"
+#include "remote/log.h"
+#include "remote/slot.h"
 
 #define UNLABELLED "id-"
 #define SECRET_MAX 65536 /* bytes */

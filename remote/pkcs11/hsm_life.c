@@ -7,9 +7,9 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include "der.h"
 #include "hsm.h"
-#include "local.h"
+#include "remote/local/der.h"
+#include "remote/local/local.h"
 
 #define ID_LEN                                                                                     \
     16 /* CKA_ID of keys made here: random, since not every token lets it be set later             \

@@ -12,8 +12,8 @@
 #include <p11-kit/p11-kit.h>
 #include <p11-kit/uri.h>
 
-#include "file.h"
-#include "libctx.h"
+#include "remote/file.h"
+#include "remote/local/libctx.h"
 
 /* ---- the file ---- */
 

@@ -11,7 +11,7 @@
 #ifndef REMOTE_HSM_MODULE_H
 #define REMOTE_HSM_MODULE_H
 
-#include "buf.h"
+#include "remote/buf.h"
 
 /*
  * Whether this file may be loaded: a regular file that belongs to root or the effective user, that

@@ -5,9 +5,9 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
-#include "der.h"
 #include "hsm.h"
-#include "local.h"
+#include "remote/local/der.h"
+#include "remote/local/local.h"
 
 /* ---- SubjectPublicKeyInfo (RFC 5280 4.1.2.7) from parts ---- */
 

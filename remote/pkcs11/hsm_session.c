@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gate.h"
 #include "hsm.h"
-#include "slot_private.h"
+#include "remote/gate.h"
+#include "remote/slot_private.h"
 
 /* ---- what belongs to one process ---- */
 

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "local.h"
-#include "log.h"
 #include "quorum_slot.h"
-#include "slot_private.h"
+#include "remote/local/local.h"
+#include "remote/log.h"
+#include "remote/slot_private.h"
 
 /* What opens is larger than what was sealed. */
 #define INPUT_MAX                                                                                  \

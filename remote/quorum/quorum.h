@@ -10,7 +10,7 @@
 #ifndef REMOTE_QUORUM_H
 #define REMOTE_QUORUM_H
 
-#include "buf.h"
+#include "remote/buf.h"
 #include "shamir.h"
 
 #define REMOTE_QUORUM_MEMBERS_MAX 32

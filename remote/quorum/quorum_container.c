@@ -5,7 +5,7 @@
 #include <openssl/crypto.h>
 
 #include "quorum.h"
-#include "secret_key.h"
+#include "remote/local/secret_key.h"
 
 #define MAGIC "HSMBQRM"
 #define VERSION 1

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
 #include "quorum_slot.h"
-#include "slot_private.h"
+#include "remote/log.h"
+#include "remote/slot_private.h"
 
 /* How long the fastest members may take before slower ones are asked as well. */
 #define HEDGE_FACTOR 4

@@ -2,10 +2,10 @@
 /* Containers made and opened by the members of a slot; quorum.h has their bytes. */
 #include <string.h>
 
-#include "local.h"
-#include "log.h"
 #include "quorum_slot.h"
-#include "slot_private.h"
+#include "remote/local/local.h"
+#include "remote/log.h"
+#include "remote/slot_private.h"
 
 /* ---- sealing ---- */
 

@@ -6,8 +6,8 @@
 #ifndef REMOTE_QUORUM_SLOT_H
 #define REMOTE_QUORUM_SLOT_H
 
-#include "exchange.h"
 #include "quorum.h"
+#include "remote/net/exchange.h"
 
 #define QUORUM_PLAIN_MAX (1u << 20) /* bytes of content */
 

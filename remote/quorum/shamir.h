@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-#include "error.h"
+#include "remote/error.h"
 
 #define REMOTE_SHAMIR_SECRET 32 /* bytes of a secret, and of each share */
 #define REMOTE_SHAMIR_SHARES_MAX 255

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "slot_private.h"
+#include "remote/slot_private.h"
 #include "vault.h"
 
 #define KUBERNETES_JWT "/var/run/secrets/kubernetes.io/serviceaccount/token"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encode.h"
+#include "remote/encode.h"
 #include "vault.h"
 
 /* A JSON string may have 1 MiB (max_json_string_value_length), which is so much before base64. */

@@ -6,8 +6,8 @@
 #ifndef REMOTE_VAULT_H
 #define REMOTE_VAULT_H
 
-#include "backend.h"
-#include "json.h"
+#include "remote/backend.h"
+#include "remote/json.h"
 
 enum vault_auth {
     VAULT_AUTH_TOKEN,

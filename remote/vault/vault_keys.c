@@ -4,9 +4,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "encode.h"
-#include "local.h"
-#include "slot.h"
+#include "remote/encode.h"
+#include "remote/local/local.h"
+#include "remote/slot.h"
 #include "vault.h"
 
 /* Versions of a key are few; a server that claims millions only wants our memory. */

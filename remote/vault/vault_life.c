@@ -2,9 +2,9 @@
 /* What changes keys in a Vault transit engine: create, import, rotate, delete; and data keys. */
 #include <string.h>
 
-#include "encode.h"
-#include "local.h"
-#include "secret_key.h"
+#include "remote/encode.h"
+#include "remote/local/local.h"
+#include "remote/local/secret_key.h"
 #include "vault.h"
 
 /* BYOK: RSA-OAEP around a one-time AES key, then that key's KWP around the material. */

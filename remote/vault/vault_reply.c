@@ -3,7 +3,7 @@
  * 500 for faults of the input, and one 403 for both a dead token and a missing right. */
 #include <string.h>
 
-#include "meaning.h"
+#include "remote/meaning.h"
 #include "vault.h"
 
 #define QUOTE_MAX 160

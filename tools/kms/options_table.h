@@ -3,7 +3,7 @@
 #ifndef KMS_OPTIONS_TABLE_H
 #define KMS_OPTIONS_TABLE_H
 
-#include "../../remote/options.h"
+#include "../../remote/config/options.h"
 
 enum kms_option_kind {
     KMS_FLAG, /* alone, or =true, =false */
