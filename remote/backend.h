@@ -108,6 +108,7 @@ struct remote_request {
     bool once;                 /* the core's: not to be sent twice, not even by the transport */
     bool fresh;                /* the service takes such a request once: it must be built anew to be
                                   sent again. For specimen.h */
+    bool grpc;                 /* a unary gRPC call: remote_grpc_call() of net/grpc.h sets it */
     const char *want_header;   /* static, "Name:": its first value is asked for; NULL: none */
 };
 #define REMOTE_HEADER_MAX 512 /* bytes of a header that was asked for; a longer one is cut */
@@ -117,6 +118,7 @@ struct remote_reply {
     int status;
     struct remote_slice body;
     unsigned retry_after_s; /* 0: not said */
+    int grpc_status;        /* of a gRPC call: enum remote_grpc_status; decide by it alone */
     const char *header;     /* what want_header named; "": not there */
     int64_t date;           /* seconds since 1970, with want_date; 0: not there */
 };
