@@ -42,14 +42,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct remote_slice bytes = remote_slice(data, size);
     char *text = fuzz_text(data, size);
-    struct kms_http1_request request;
+    struct daemon_http1_request request;
     int64_t ms = 0;
 
     unframe(bytes);
     if (kms_grpc_timeout(bytes, &ms) && ms < 0)
         abort();
     (void)kms_grpc_content_type(bytes);
-    kms_http1_parse(bytes, &request);
+    daemon_http1_parse(bytes, &request);
     if (request.status == 200 && request.path[0] != '/')
         abort();
     say(text);

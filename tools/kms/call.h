@@ -11,7 +11,7 @@
 #include "service.h"
 
 struct kms_call {
-    struct kms_job job; /* first */
+    struct daemon_job job; /* first */
     struct kms_conn *conn;
     struct kms_call *prev, *next; /* of the connection's */
     int32_t stream;

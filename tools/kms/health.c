@@ -22,7 +22,7 @@ static bool check(struct kms_keyring *ring, int64_t deadline_ms, struct remote_b
     return rc == REMOTE_OK;
 }
 
-static void write_health(const struct kms_health *health, struct kms_http1_answer *ret)
+static void write_health(const struct kms_health *health, struct daemon_http1_answer *ret)
 {
     int64_t deadline_ms = remote_now_ms() + health->timeout_ms;
 
@@ -31,7 +31,7 @@ static void write_health(const struct kms_health *health, struct kms_http1_answe
             ret->status = 503;
 }
 
-bool kms_health_answer(void *arg, const char *path, struct kms_http1_answer *ret)
+bool kms_health_answer(void *arg, const char *path, struct daemon_http1_answer *ret)
 {
     const struct kms_health *health = arg;
 

@@ -12,7 +12,7 @@ struct kms_health {
     const char *path; /* of healthz */
     int64_t timeout_ms;
 };
-/* A kms_http1_handler; arg: struct kms_health. */
-bool kms_health_answer(void *arg, const char *path, struct kms_http1_answer *ret);
+/* A daemon_http1_handler; arg: struct kms_health. */
+bool kms_health_answer(void *arg, const char *path, struct daemon_http1_answer *ret);
 
 #endif

@@ -34,7 +34,7 @@ static void conn_free(void *what)
 void kms_http2_release(struct kms_conn *conn)
 {
     if (conn->source.fd < 0 && conn->session == NULL && conn->working == 0)
-        kms_loop_later(conn->http2->loop, conn_free, conn);
+        daemon_loop_later(conn->http2->loop, conn_free, conn);
 }
 
 static void unlink_dirty(struct kms_conn *conn)
@@ -56,7 +56,7 @@ static void conn_close(struct kms_conn *conn)
     if (conn->source.fd < 0)
         return;
     unlink_dirty(conn);
-    kms_loop_remove(http2->loop, &conn->source);
+    daemon_loop_remove(http2->loop, &conn->source);
     if (conn->prev != NULL)
         conn->prev->next = conn->next;
     else
@@ -131,10 +131,10 @@ static void flush(struct kms_conn *conn)
         return;
     }
     /* who does not read is not heard */
-    kms_loop_watch(conn->http2->loop, &conn->source, waits ? EPOLLOUT : EPOLLIN);
+    daemon_loop_watch(conn->http2->loop, &conn->source, waits ? EPOLLOUT : EPOLLIN);
 }
 
-static void on_ready(struct kms_source *source, uint32_t events)
+static void on_ready(struct daemon_source *source, uint32_t events)
 {
     static uint8_t room[READ_MAX]; /* the loop's thread has all connections */
     struct kms_conn *conn = (struct kms_conn *)source;
@@ -196,7 +196,7 @@ static bool conn_open(struct kms_conn *conn)
     if (nghttp2_session_server_new2(&conn->session, http2->callbacks, conn, http2->settings) != 0)
         return false;
     if (submit_settings(conn) != 0 ||
-        kms_loop_add(http2->loop, &conn->source, EPOLLIN, NULL) != REMOTE_OK) {
+        daemon_loop_add(http2->loop, &conn->source, EPOLLIN, NULL) != REMOTE_OK) {
         nghttp2_session_del(conn->session);
         return false;
     }
@@ -218,7 +218,7 @@ void kms_http2_accept(struct kms_http2 *http2, int fd, struct kms_keyring *ring)
         http2->count < http2->options.connections ? calloc(1, sizeof(*conn)) : NULL;
 
     if (conn != NULL) {
-        conn->source = (struct kms_source){ fd, 0, on_ready };
+        conn->source = (struct daemon_source){ fd, 0, on_ready };
         conn->http2 = http2;
         conn->ring = ring;
         conn->opened_ms = remote_now_ms();
@@ -302,7 +302,7 @@ static bool set_up(struct kms_http2 *http2)
     return true;
 }
 
-struct kms_http2 *kms_http2_new(struct kms_loop *loop, struct kms_pool *pool,
+struct kms_http2 *kms_http2_new(struct daemon_loop *loop, struct daemon_pool *pool,
                                 const struct kms_http2_options *options, struct remote_error *err)
 {
     struct kms_http2 *http2 = calloc(1, sizeof(*http2));

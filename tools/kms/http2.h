@@ -14,7 +14,7 @@ struct kms_http2_options {
     int64_t timeout_ms; /* of a call, where its caller has more patience */
     size_t connections; /* at most; 0: the default */
 };
-struct kms_http2 *kms_http2_new(struct kms_loop *loop, struct kms_pool *pool,
+struct kms_http2 *kms_http2_new(struct daemon_loop *loop, struct daemon_pool *pool,
                                 const struct kms_http2_options *options, struct remote_error *err);
 void kms_http2_free(struct kms_http2 *http2); /* closes what there is; NULL is fine */
 

@@ -8,8 +8,8 @@
 #include "http2.h"
 
 struct kms_http2 {
-    struct kms_loop *loop;
-    struct kms_pool *pool;
+    struct daemon_loop *loop;
+    struct daemon_pool *pool;
     struct kms_http2_options options;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *settings;
@@ -19,7 +19,7 @@ struct kms_http2 {
 };
 
 struct kms_conn {
-    struct kms_source source; /* first */
+    struct daemon_source source; /* first */
     struct kms_http2 *http2;
     struct kms_keyring *ring;
     nghttp2_session *session;

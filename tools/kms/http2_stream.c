@@ -120,12 +120,12 @@ void kms_stream_leave(struct kms_call *call)
         call_end(call);
 }
 
-static void work(struct kms_job *job)
+static void work(struct daemon_job *job)
 {
     kms_call_work((struct kms_call *)job);
 }
 
-static void done(struct kms_job *job)
+static void done(struct daemon_job *job)
 {
     struct kms_call *call = (struct kms_call *)job;
     struct kms_conn *conn = call->conn;
@@ -159,7 +159,7 @@ static void dispatch(struct kms_conn *conn, struct kms_call *call)
     call->job.done = done;
     call->working = true;
     conn->working++;
-    if (kms_pool_submit(conn->http2->pool, &call->job))
+    if (daemon_pool_submit(conn->http2->pool, &call->job))
         return;
     conn->working--;
     call->working = false;

@@ -17,24 +17,24 @@
 #define TICK_MS 250
 #define QUEUE_MAX 512 /* calls that wait for a worker */
 
-struct service {              /* a socket and its key */
-    struct kms_source source; /* first; the listener's descriptor */
+struct service {                 /* a socket and its key */
+    struct daemon_source source; /* first; the listener's descriptor */
     struct kms_server *server;
-    struct kms_listener listener;
+    struct daemon_listener listener;
     struct kms_keyring *ring;
 };
 
 struct kms_server {
     const struct kms_options *options;
     struct remote_core *core;
-    struct kms_loop *loop;
-    struct kms_pool *pool;
+    struct daemon_loop *loop;
+    struct daemon_pool *pool;
     struct kms_http2 *http2;
-    struct kms_http1 *http1;
-    struct kms_handover *handover;
+    struct daemon_http1 *http1;
+    struct daemon_handover *handover;
     struct kms_health health;
-    struct kms_source signals;
-    struct kms_job reload;
+    struct daemon_source signals;
+    struct daemon_job reload;
     bool reloading, draining;
     int64_t drained_by_ms;
     unsigned long long refused;
@@ -56,7 +56,7 @@ static bool may_call(const struct kms_server *server, uid_t peer)
     return server->allowed_count == 0;
 }
 
-static void on_accept(struct kms_source *source, uint32_t events)
+static void on_accept(struct daemon_source *source, uint32_t events)
 {
     struct service *service = (struct service *)source;
     struct kms_server *server = service->server;
@@ -66,7 +66,7 @@ static void on_accept(struct kms_source *source, uint32_t events)
     (void)events;
     if (fd < 0)
         return;
-    peer = kms_socket_peer(fd);
+    peer = daemon_socket_peer(fd);
     if (!may_call(server, peer)) {
         remote_log(REMOTE_LOG_WARNING, "user %u may not call: --allow-uid does not name it",
                    (unsigned)peer);
@@ -88,8 +88,8 @@ static void close_listeners(struct kms_server *server, bool handed_over)
         if (handed_over)
             service->listener.ours = false;
         service->listener.fd = dup(service->source.fd); /* the loop closes its own */
-        kms_loop_remove(server->loop, &service->source);
-        kms_socket_close(&service->listener);
+        daemon_loop_remove(server->loop, &service->source);
+        daemon_socket_close(&service->listener);
     }
 }
 
@@ -99,13 +99,13 @@ static void drain(struct kms_server *server, bool handed_over)
         return;
     server->draining = true;
     server->drained_by_ms = remote_now_ms() + (int64_t)server->options->drain_timeout_ms;
-    kms_activation_notify("STOPPING=1");
+    daemon_activation_notify("STOPPING=1");
     close_listeners(server, handed_over);
     kms_http2_drain(server->http2);
     kms_http2_flush(server->http2);
 }
 
-static void offer(void *arg, struct kms_inherited *ret)
+static void offer(void *arg, struct daemon_inherited *ret)
 {
     struct kms_server *server = arg;
 
@@ -113,7 +113,7 @@ static void offer(void *arg, struct kms_inherited *ret)
         ret->ours[ret->count] = server->services[i].listener.ours;
         ret->fds[ret->count++] = server->services[i].source.fd;
     }
-    kms_http1_offer(server->http1, ret);
+    daemon_http1_offer(server->http1, ret);
 }
 
 static void taken(void *arg)
@@ -124,7 +124,7 @@ static void taken(void *arg)
 
 /* ---- signals ---- */
 
-static void reload_work(struct kms_job *job)
+static void reload_work(struct daemon_job *job)
 {
     struct kms_server *server =
         (struct kms_server *)(void *)((char *)job - offsetof(struct kms_server, reload));
@@ -138,25 +138,25 @@ static void reload_work(struct kms_job *job)
         kms_keyring_want(server->rings[i]);
 }
 
-static void reload_done(struct kms_job *job)
+static void reload_done(struct daemon_job *job)
 {
     struct kms_server *server =
         (struct kms_server *)(void *)((char *)job - offsetof(struct kms_server, reload));
 
     server->reloading = false;
-    kms_activation_notify("READY=1");
+    daemon_activation_notify("READY=1");
 }
 
 static void reload(struct kms_server *server)
 {
     if (server->reloading)
         return;
-    kms_activation_notify("RELOADING=1");
-    server->reload = (struct kms_job){ reload_work, reload_done, NULL };
-    server->reloading = kms_pool_submit(server->pool, &server->reload);
+    daemon_activation_notify("RELOADING=1");
+    server->reload = (struct daemon_job){ reload_work, reload_done, NULL };
+    server->reloading = daemon_pool_submit(server->pool, &server->reload);
 }
 
-static void on_signal(struct kms_source *source, uint32_t events)
+static void on_signal(struct daemon_source *source, uint32_t events)
 {
     struct kms_server *server =
         (struct kms_server *)(void *)((char *)source - offsetof(struct kms_server, signals));
@@ -181,10 +181,10 @@ static enum remote_rc open_signals(struct kms_server *server, struct remote_erro
     sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread is made */
     server->signals =
-        (struct kms_source){ signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), 0, on_signal };
+        (struct daemon_source){ signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), 0, on_signal };
     if (server->signals.fd < 0)
         return REMOTE_FAIL(err, REMOTE_E_CONFIG, "signalfd: %s", strerrordesc_np(errno));
-    return kms_loop_add(server->loop, &server->signals, EPOLLIN, err);
+    return daemon_loop_add(server->loop, &server->signals, EPOLLIN, err);
 }
 
 /* ---- the start ---- */
@@ -210,41 +210,41 @@ static enum remote_rc open_ring(struct kms_server *server, size_t index, struct 
 }
 
 static enum remote_rc find_listener(struct kms_server *server, const char *listen,
-                                    struct kms_inherited *inherited, struct kms_listener *ret,
+                                    struct daemon_inherited *inherited, struct daemon_listener *ret,
                                     struct remote_error *err)
 {
-    struct kms_socket_options options = { .owner = (uid_t)-1, .group = (gid_t)-1 };
-    struct kms_address address;
+    struct daemon_socket_options options = { .owner = (uid_t)-1, .group = (gid_t)-1 };
+    struct daemon_address address;
 
     if (listen == NULL)
-        return kms_inherit_unix(inherited, NULL, ret)
+        return daemon_inherit_unix(inherited, NULL, ret)
                    ? REMOTE_OK
                    : REMOTE_FAIL(err, REMOTE_E_USAGE,
                                  "no --listen for every key, and no socket was passed on by a "
                                  "service manager");
-    REMOTE_TRY(kms_address_parse(listen, &address, err));
-    REMOTE_TRY(kms_socket_mode_parse(server->options->socket_mode, &options.mode, err));
+    REMOTE_TRY(daemon_address_parse(listen, &address, err));
+    REMOTE_TRY(daemon_socket_mode_parse(server->options->socket_mode, &options.mode, err));
     if (server->options->socket_owner != NULL)
-        REMOTE_TRY(kms_socket_owner_parse(server->options->socket_owner, &options, err));
-    if (kms_inherit_unix(inherited, &address, ret))
+        REMOTE_TRY(daemon_socket_owner_parse(server->options->socket_owner, &options, err));
+    if (daemon_inherit_unix(inherited, &address, ret))
         return REMOTE_OK;
-    return kms_socket_listen(&address, &options, ret, err);
+    return daemon_socket_listen(&address, &options, ret, err);
 }
 
 static enum remote_rc open_socket(struct kms_server *server, size_t index,
-                                  struct kms_inherited *inherited, struct remote_error *err)
+                                  struct daemon_inherited *inherited, struct remote_error *err)
 {
     struct service *service = &server->services[index];
 
     REMOTE_TRY(find_listener(server, kms_options_at(server->options, index).listen, inherited,
                              &service->listener, err));
-    service->source = (struct kms_source){ service->listener.fd, 0, on_accept };
+    service->source = (struct daemon_source){ service->listener.fd, 0, on_accept };
     service->server = server;
     server->count++;
     return REMOTE_OK;
 }
 
-static enum remote_rc open_http1(struct kms_server *server, struct kms_inherited *inherited,
+static enum remote_rc open_http1(struct kms_server *server, struct daemon_inherited *inherited,
                                  struct remote_error *err)
 {
     const struct kms_options *options = server->options;
@@ -252,38 +252,38 @@ static enum remote_rc open_http1(struct kms_server *server, struct kms_inherited
     server->health = (struct kms_health){ server->rings, server->count, options->healthz_path,
                                           (int64_t)options->healthz_timeout_ms };
     server->http1 =
-        kms_http1_new(server->loop, server->pool, kms_health_answer, &server->health, err);
+        daemon_http1_new(server->loop, server->pool, kms_health_answer, &server->health, err);
     if (server->http1 == NULL)
         return err->rc;
     if (options->healthz_port != 0)
-        REMOTE_TRY(kms_http1_listen(server->http1, options->healthz_address,
-                                    (unsigned)options->healthz_port, inherited, err));
+        REMOTE_TRY(daemon_http1_listen(server->http1, options->healthz_address,
+                                       (unsigned)options->healthz_port, inherited, err));
     if (options->metrics_port != 0)
-        REMOTE_TRY(kms_http1_listen(server->http1, options->metrics_address,
-                                    (unsigned)options->metrics_port, inherited, err));
+        REMOTE_TRY(daemon_http1_listen(server->http1, options->metrics_address,
+                                       (unsigned)options->metrics_port, inherited, err));
     return REMOTE_OK;
 }
 
-static enum remote_rc take_over(struct kms_server *server, struct kms_inherited *inherited,
+static enum remote_rc take_over(struct kms_server *server, struct daemon_inherited *inherited,
                                 struct remote_error *err)
 {
     const char *listen = kms_options_at(server->options, 0).listen;
-    struct kms_address address;
+    struct daemon_address address;
 
     if (!server->options->take_over)
         return REMOTE_OK;
     if (listen == NULL)
         return REMOTE_FAIL(err, REMOTE_E_USAGE, "--take-over needs --listen");
-    REMOTE_TRY(kms_address_parse(listen, &address, err));
-    return kms_handover_ask(&address, inherited, &server->predecessor, err);
+    REMOTE_TRY(daemon_address_parse(listen, &address, err));
+    return daemon_handover_ask(&address, inherited, &server->predecessor, err);
 }
 
-static enum remote_rc open_sockets(struct kms_server *server, struct kms_inherited *inherited,
+static enum remote_rc open_sockets(struct kms_server *server, struct daemon_inherited *inherited,
                                    struct remote_error *err)
 {
     size_t count = kms_options_count(server->options);
 
-    kms_inherit_from_manager(inherited);
+    daemon_inherit_from_manager(inherited);
     REMOTE_TRY(take_over(server, inherited, err));
     for (size_t i = 0; i < count; i++)
         REMOTE_TRY(open_socket(server, i, inherited, err));
@@ -291,7 +291,7 @@ static enum remote_rc open_sockets(struct kms_server *server, struct kms_inherit
         REMOTE_TRY(open_ring(server, i, err));
     REMOTE_TRY(open_http1(server, inherited, err));
     for (size_t i = 0; i < count; i++)
-        REMOTE_TRY(kms_loop_add(server->loop, &server->services[i].source, EPOLLIN, err));
+        REMOTE_TRY(daemon_loop_add(server->loop, &server->services[i].source, EPOLLIN, err));
     return REMOTE_OK;
 }
 
@@ -311,18 +311,19 @@ static enum remote_rc read_allowed(struct kms_server *server, struct remote_erro
     return REMOTE_OK;
 }
 
-static enum remote_rc open_all(struct kms_server *server, struct kms_inherited *inherited,
+static enum remote_rc open_all(struct kms_server *server, struct daemon_inherited *inherited,
                                struct remote_error *err)
 {
-    const struct kms_handover_hooks hooks = { offer, taken, server };
+    const struct daemon_handover_hooks hooks = { offer, taken, server };
     const struct kms_http2_options http2 = { .timeout_ms = (int64_t)server->options->timeout_ms };
 
     REMOTE_TRY(read_allowed(server, err));
-    server->loop = kms_loop_new(err);
+    server->loop = daemon_loop_new(err);
     if (server->loop == NULL)
         return err->rc;
     REMOTE_TRY(open_signals(server, err));
-    server->pool = kms_pool_new(server->loop, (unsigned)server->options->workers, QUEUE_MAX, err);
+    server->pool =
+        daemon_pool_new(server->loop, (unsigned)server->options->workers, QUEUE_MAX, err);
     if (server->pool == NULL)
         return err->rc;
     server->http2 = kms_http2_new(server->loop, server->pool, &http2, err);
@@ -330,14 +331,14 @@ static enum remote_rc open_all(struct kms_server *server, struct kms_inherited *
         return err->rc;
     REMOTE_TRY(open_sockets(server, inherited, err));
     server->handover =
-        kms_handover_new(server->loop, &server->services[0].listener.address, &hooks);
+        daemon_handover_new(server->loop, &server->services[0].listener.address, &hooks);
     return REMOTE_OK;
 }
 
 enum remote_rc kms_server_new(const struct kms_options *options, struct remote_core *core,
                               struct kms_server **ret, struct remote_error *err)
 {
-    CLEANUP(kms_inherit_clear) struct kms_inherited inherited = { .count = 0 };
+    CLEANUP(daemon_inherit_clear) struct daemon_inherited inherited = { .count = 0 };
     struct kms_server *server = calloc(1, sizeof(*server));
     enum remote_rc rc;
 
@@ -362,21 +363,21 @@ void kms_server_free(struct kms_server *server)
 {
     if (server == NULL)
         return;
-    kms_handover_free(server->handover);
+    daemon_handover_free(server->handover);
     if (server->loop != NULL)
         close_listeners(server, server->predecessor >= 0); /* not ours before we were ready */
     if (server->predecessor >= 0)
         close(server->predecessor);
     for (size_t i = 0; i < KMS_SERVICES_MAX; i++)
         kms_keyring_stop(server->rings[i]); /* workers wait for it */
-    kms_pool_free(server->pool);
+    daemon_pool_free(server->pool);
     for (size_t i = 0; i < KMS_SERVICES_MAX; i++)
         kms_keyring_free(server->rings[i]);
-    kms_http1_free(server->http1);
+    daemon_http1_free(server->http1);
     kms_http2_free(server->http2);
     if (server->loop != NULL)
-        kms_loop_remove(server->loop, &server->signals);
-    kms_loop_free(server->loop);
+        daemon_loop_remove(server->loop, &server->signals);
+    daemon_loop_free(server->loop);
     free(server);
 }
 
@@ -387,10 +388,10 @@ static void tick(void *arg)
     struct kms_server *server = arg;
 
     kms_http2_tick(server->http2);
-    kms_http1_tick(server->http1);
+    daemon_http1_tick(server->http1);
     if (server->draining &&
         (kms_http2_is_empty(server->http2) || remote_now_ms() > server->drained_by_ms))
-        kms_loop_stop(server->loop);
+        daemon_loop_stop(server->loop);
 }
 
 static void after(void *arg)
@@ -399,18 +400,18 @@ static void after(void *arg)
 
     kms_http2_flush(server->http2);
     if (server->draining && kms_http2_is_empty(server->http2))
-        kms_loop_stop(server->loop);
+        daemon_loop_stop(server->loop);
 }
 
 void kms_server_run(struct kms_server *server)
 {
-    const struct kms_loop_hooks hooks = { tick, after, server, TICK_MS };
+    const struct daemon_loop_hooks hooks = { tick, after, server, TICK_MS };
 
-    kms_activation_notify("READY=1");
-    kms_handover_ready(server->predecessor);
+    daemon_activation_notify("READY=1");
+    daemon_handover_ready(server->predecessor);
     server->predecessor = -1;
     for (size_t i = 0; i < server->count; i++)
         remote_log(REMOTE_LOG_INFO, "key '%s' is served at %s", kms_keyring_name(server->rings[i]),
                    server->services[i].listener.address.text);
-    kms_loop_run(server->loop, &hooks);
+    daemon_loop_run(server->loop, &hooks);
 }

@@ -27,7 +27,7 @@ static struct remote_slice next_word(struct remote_slice *line)
     return word;
 }
 
-static void take_line(struct remote_slice line, struct kms_http1_request *ret)
+static void take_line(struct remote_slice line, struct daemon_http1_request *ret)
 {
     struct remote_slice method = next_word(&line), path = next_word(&line);
     const unsigned char *query;
@@ -53,11 +53,11 @@ static void take_line(struct remote_slice line, struct kms_http1_request *ret)
     ret->status = 200;
 }
 
-void kms_http1_parse(struct remote_slice bytes, struct kms_http1_request *ret)
+void daemon_http1_parse(struct remote_slice bytes, struct daemon_http1_request *ret)
 {
     const unsigned char *end;
 
-    *ret = (struct kms_http1_request){ 0 };
+    *ret = (struct daemon_http1_request){ 0 };
     if (bytes.len == 0 || !has_end(bytes)) {
         ret->status = bytes.len > REQUEST_MAX ? 431 : 0;
         return;

@@ -14,12 +14,12 @@
 #include "log.h"
 
 struct queue {
-    struct kms_job *first, **end;
+    struct daemon_job *first, **end;
 };
 
-struct kms_pool {
-    struct kms_source wake; /* first: an eventfd that says there are done jobs */
-    struct kms_loop *loop;
+struct daemon_pool {
+    struct daemon_source wake; /* first: an eventfd that says there are done jobs */
+    struct daemon_loop *loop;
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct queue waiting, done;
@@ -36,16 +36,16 @@ static void queue_init(struct queue *queue)
     queue->end = &queue->first;
 }
 
-static void queue_add(struct queue *queue, struct kms_job *job)
+static void queue_add(struct queue *queue, struct daemon_job *job)
 {
     job->next = NULL;
     *queue->end = job;
     queue->end = &job->next;
 }
 
-static struct kms_job *queue_take(struct queue *queue)
+static struct daemon_job *queue_take(struct queue *queue)
 {
-    struct kms_job *job = queue->first;
+    struct daemon_job *job = queue->first;
 
     queue->first = job->next;
     if (queue->first == NULL)
@@ -54,7 +54,7 @@ static struct kms_job *queue_take(struct queue *queue)
 }
 
 /* The loop is woken for the first one only: it takes all that there are. */
-static void hand_back(struct kms_pool *pool, struct kms_job *job)
+static void hand_back(struct daemon_pool *pool, struct daemon_job *job)
 {
     static const uint64_t one = 1;
     bool first = pool->done.first == NULL;
@@ -67,13 +67,13 @@ static void hand_back(struct kms_pool *pool, struct kms_job *job)
 static void *worker(void *arg)
 {
     CLEANUP(remote_guard_leave) struct remote_guard guard = { 0 };
-    struct kms_pool *pool = arg;
+    struct daemon_pool *pool = arg;
 
     if (remote_guard_enter(&guard, NULL) != REMOTE_OK)
         return NULL; /* main() has entered it before: only memory can be short */
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        struct kms_job *job;
+        struct daemon_job *job;
 
         while (pool->waiting.first == NULL && !pool->ending) {
             pool->idle++;
@@ -93,7 +93,7 @@ static void *worker(void *arg)
     return NULL;
 }
 
-static void finish_done(struct kms_pool *pool)
+static void finish_done(struct daemon_pool *pool)
 {
     struct queue done;
 
@@ -104,16 +104,16 @@ static void finish_done(struct kms_pool *pool)
     queue_init(&pool->done);
     pthread_mutex_unlock(&pool->lock);
     while (done.first != NULL) {
-        struct kms_job *job = done.first;
+        struct daemon_job *job = done.first;
 
         done.first = job->next;
         job->done(job);
     }
 }
 
-static void on_wake(struct kms_source *source, uint32_t events)
+static void on_wake(struct daemon_source *source, uint32_t events)
 {
-    struct kms_pool *pool = (struct kms_pool *)source;
+    struct daemon_pool *pool = (struct daemon_pool *)source;
     uint64_t count;
 
     (void)events;
@@ -122,12 +122,12 @@ static void on_wake(struct kms_source *source, uint32_t events)
     finish_done(pool);
 }
 
-static enum remote_rc start(struct kms_pool *pool, unsigned threads, struct remote_error *err)
+static enum remote_rc start(struct daemon_pool *pool, unsigned threads, struct remote_error *err)
 {
-    pool->wake = (struct kms_source){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 0, on_wake };
+    pool->wake = (struct daemon_source){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 0, on_wake };
     if (pool->wake.fd < 0)
         return REMOTE_FAIL(err, REMOTE_E_CONFIG, "eventfd: %s", strerrordesc_np(errno));
-    REMOTE_TRY(kms_loop_add(pool->loop, &pool->wake, EPOLLIN, err));
+    REMOTE_TRY(daemon_loop_add(pool->loop, &pool->wake, EPOLLIN, err));
     for (; pool->count < threads; pool->count++) {
         int failed = pthread_create(&pool->threads[pool->count], NULL, worker, pool);
 
@@ -138,10 +138,10 @@ static enum remote_rc start(struct kms_pool *pool, unsigned threads, struct remo
     return REMOTE_OK;
 }
 
-struct kms_pool *kms_pool_new(struct kms_loop *loop, unsigned threads, size_t queue_max,
-                              struct remote_error *err)
+struct daemon_pool *daemon_pool_new(struct daemon_loop *loop, unsigned threads, size_t queue_max,
+                                    struct remote_error *err)
 {
-    struct kms_pool *pool = calloc(1, sizeof(*pool) + threads * sizeof(pool->threads[0]));
+    struct daemon_pool *pool = calloc(1, sizeof(*pool) + threads * sizeof(pool->threads[0]));
 
     if (pool == NULL) {
         REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
@@ -154,13 +154,13 @@ struct kms_pool *kms_pool_new(struct kms_loop *loop, unsigned threads, size_t qu
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
     if (start(pool, threads, err) != REMOTE_OK) {
-        kms_pool_free(pool);
+        daemon_pool_free(pool);
         return NULL;
     }
     return pool;
 }
 
-bool kms_pool_submit(struct kms_pool *pool, struct kms_job *job)
+bool daemon_pool_submit(struct daemon_pool *pool, struct daemon_job *job)
 {
     bool taken;
 
@@ -176,7 +176,7 @@ bool kms_pool_submit(struct kms_pool *pool, struct kms_job *job)
     return taken;
 }
 
-void kms_pool_free(struct kms_pool *pool)
+void daemon_pool_free(struct daemon_pool *pool)
 {
     if (pool == NULL)
         return;
@@ -187,7 +187,7 @@ void kms_pool_free(struct kms_pool *pool)
     for (unsigned i = 0; i < pool->count; i++)
         pthread_join(pool->threads[i], NULL);
     finish_done(pool);
-    kms_loop_remove(pool->loop, &pool->wake);
+    daemon_loop_remove(pool->loop, &pool->wake);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     free(pool);

@@ -10,15 +10,15 @@
 
 #include "http1.h"
 
-static int parse(const char *text, struct kms_http1_request *ret)
+static int parse(const char *text, struct daemon_http1_request *ret)
 {
-    kms_http1_parse(remote_slice_str(text), ret);
+    daemon_http1_parse(remote_slice_str(text), ret);
     return ret->status;
 }
 
 static void test_parse_finds_the_path_without_its_query(void **state)
 {
-    struct kms_http1_request request;
+    struct daemon_http1_request request;
 
     (void)state;
     assert_int_equal(parse("GET /healthz?x=1 HTTP/1.1\r\nHost: a\r\n\r\n", &request), 200);
@@ -32,7 +32,7 @@ static void test_parse_finds_the_path_without_its_query(void **state)
 static void test_parse_waits_for_the_end_of_the_header(void **state)
 {
     static char endless[9000];
-    struct kms_http1_request request;
+    struct daemon_http1_request request;
 
     (void)state;
     assert_int_equal(parse("", &request), 0);
@@ -44,7 +44,7 @@ static void test_parse_waits_for_the_end_of_the_header(void **state)
 static void test_parse_tells_what_is_not_served(void **state)
 {
     static char far[300] = "GET /";
-    struct kms_http1_request request;
+    struct daemon_http1_request request;
 
     (void)state;
     assert_int_equal(parse("POST / HTTP/1.1\r\n\r\n", &request), 405);

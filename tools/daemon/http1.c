@@ -19,15 +19,15 @@
 #define BACKLOG 32
 
 struct listener {
-    struct kms_source source; /* first */
-    struct kms_http1 *http1;
+    struct daemon_source source; /* first */
+    struct daemon_http1 *http1;
     char name[96];
 };
 
-struct kms_http1 {
-    struct kms_loop *loop;
-    struct kms_pool *pool;
-    kms_http1_handler *handler;
+struct daemon_http1 {
+    struct daemon_loop *loop;
+    struct daemon_pool *pool;
+    daemon_http1_handler *handler;
     void *arg;
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
@@ -36,15 +36,15 @@ struct kms_http1 {
 };
 
 struct connection {
-    struct kms_job job; /* first */
-    struct kms_source source;
-    struct kms_http1 *http1;
+    struct daemon_job job; /* first */
+    struct daemon_source source;
+    struct daemon_http1 *http1;
     struct remote_buf in, out;
     size_t out_at;
     int64_t opened_ms;
     bool working; /* a worker has it: memory stays */
     bool gone;
-    struct kms_http1_request request;
+    struct daemon_http1_request request;
     struct connection *prev, *next;
 };
 
@@ -59,11 +59,11 @@ static void connection_free(void *what)
 
 static void connection_close(struct connection *connection)
 {
-    struct kms_http1 *http1 = connection->http1;
+    struct daemon_http1 *http1 = connection->http1;
 
     if (!connection->gone) {
         connection->gone = true;
-        kms_loop_remove(http1->loop, &connection->source);
+        daemon_loop_remove(http1->loop, &connection->source);
         if (connection->prev != NULL)
             connection->prev->next = connection->next;
         else
@@ -73,7 +73,7 @@ static void connection_close(struct connection *connection)
         http1->count--;
     }
     if (!connection->working)
-        kms_loop_later(http1->loop, connection_free, connection);
+        daemon_loop_later(http1->loop, connection_free, connection);
 }
 
 /* ---- answers ---- */
@@ -113,7 +113,7 @@ static void send_out(struct connection *connection)
                          connection->out.len - connection->out_at, MSG_NOSIGNAL);
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-            kms_loop_watch(connection->http1->loop, &connection->source, EPOLLOUT);
+            daemon_loop_watch(connection->http1->loop, &connection->source, EPOLLOUT);
             return;
         }
         if (n < 0)
@@ -123,11 +123,11 @@ static void send_out(struct connection *connection)
     connection_close(connection);
 }
 
-static void work(struct kms_job *job)
+static void work(struct daemon_job *job)
 {
     struct connection *connection = (struct connection *)job;
-    struct kms_http1 *http1 = connection->http1;
-    struct kms_http1_answer answer = { .status = 200 };
+    struct daemon_http1 *http1 = connection->http1;
+    struct daemon_http1_answer answer = { .status = 200 };
 
     if (!http1->handler(http1->arg, connection->request.path, &answer)) {
         answer.status = 404;
@@ -137,7 +137,7 @@ static void work(struct kms_job *job)
     remote_buf_clear(&answer.body);
 }
 
-static void done(struct kms_job *job)
+static void done(struct daemon_job *job)
 {
     struct connection *connection = (struct connection *)job;
 
@@ -155,10 +155,10 @@ static void dispatch(struct connection *connection)
         send_out(connection);
         return;
     }
-    kms_loop_watch(connection->http1->loop, &connection->source, 0);
-    connection->job = (struct kms_job){ work, done, NULL };
+    daemon_loop_watch(connection->http1->loop, &connection->source, 0);
+    connection->job = (struct daemon_job){ work, done, NULL };
     connection->working = true;
-    if (kms_pool_submit(connection->http1->pool, &connection->job))
+    if (daemon_pool_submit(connection->http1->pool, &connection->job))
         return;
     connection->working = false;
     put_answer(connection, 503, remote_slice_str("too many calls wait already\n"));
@@ -167,12 +167,12 @@ static void dispatch(struct connection *connection)
 
 /* ---- requests ---- */
 
-static struct connection *of_source(struct kms_source *source)
+static struct connection *of_source(struct daemon_source *source)
 {
     return (struct connection *)(void *)((char *)source - offsetof(struct connection, source));
 }
 
-static void on_ready(struct kms_source *source, uint32_t events)
+static void on_ready(struct daemon_source *source, uint32_t events)
 {
     struct connection *connection = of_source(source);
     unsigned char room[2048];
@@ -190,14 +190,14 @@ static void on_ready(struct kms_source *source, uint32_t events)
         return;
     }
     remote_buf_append(&connection->in, room, (size_t)n);
-    kms_http1_parse(remote_buf_slice(&connection->in), &connection->request);
+    daemon_http1_parse(remote_buf_slice(&connection->in), &connection->request);
     if (connection->request.status != 0)
         dispatch(connection);
 }
 
-static void on_accept(struct kms_source *source, uint32_t events)
+static void on_accept(struct daemon_source *source, uint32_t events)
 {
-    struct kms_http1 *http1 = ((struct listener *)source)->http1;
+    struct daemon_http1 *http1 = ((struct listener *)source)->http1;
     int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     struct connection *connection;
 
@@ -210,9 +210,9 @@ static void on_accept(struct kms_source *source, uint32_t events)
         return;
     }
     connection->http1 = http1;
-    connection->source = (struct kms_source){ fd, 0, on_ready };
+    connection->source = (struct daemon_source){ fd, 0, on_ready };
     connection->opened_ms = remote_now_ms();
-    if (kms_loop_add(http1->loop, &connection->source, EPOLLIN, NULL) != REMOTE_OK) {
+    if (daemon_loop_add(http1->loop, &connection->source, EPOLLIN, NULL) != REMOTE_OK) {
         close(fd);
         free(connection);
         return;
@@ -224,7 +224,7 @@ static void on_accept(struct kms_source *source, uint32_t events)
     http1->count++;
 }
 
-void kms_http1_tick(struct kms_http1 *http1)
+void daemon_http1_tick(struct daemon_http1 *http1)
 {
     int64_t now_ms = remote_now_ms();
     struct connection *next;
@@ -268,21 +268,21 @@ static int open_socket(const struct addrinfo *info)
     return -1;
 }
 
-static enum remote_rc add_listener(struct kms_http1 *http1, const char *name, int fd,
+static enum remote_rc add_listener(struct daemon_http1 *http1, const char *name, int fd,
                                    struct remote_error *err)
 {
     struct listener *listener = &http1->listeners[http1->listener_count];
 
-    listener->source = (struct kms_source){ fd, 0, on_accept };
+    listener->source = (struct daemon_source){ fd, 0, on_accept };
     listener->http1 = http1;
     snprintf(listener->name, sizeof(listener->name), "%s", name);
-    REMOTE_TRY(kms_loop_add(http1->loop, &listener->source, EPOLLIN, err));
+    REMOTE_TRY(daemon_loop_add(http1->loop, &listener->source, EPOLLIN, err));
     http1->listener_count++;
     return REMOTE_OK;
 }
 
-enum remote_rc kms_http1_listen(struct kms_http1 *http1, const char *address, unsigned port,
-                                struct kms_inherited *inherited, struct remote_error *err)
+enum remote_rc daemon_http1_listen(struct daemon_http1 *http1, const char *address, unsigned port,
+                                   struct daemon_inherited *inherited, struct remote_error *err)
 {
     struct addrinfo *info = NULL;
     char name[96];
@@ -293,7 +293,7 @@ enum remote_rc kms_http1_listen(struct kms_http1 *http1, const char *address, un
         if (strcmp(http1->listeners[i].name, name) == 0)
             return REMOTE_OK;
     REMOTE_TRY(resolve(address, port, &info, err));
-    fd = kms_inherit_tcp(inherited, info->ai_addr, info->ai_addrlen);
+    fd = daemon_inherit_tcp(inherited, info->ai_addr, info->ai_addrlen);
     if (fd < 0)
         fd = open_socket(info);
     freeaddrinfo(info);
@@ -303,18 +303,19 @@ enum remote_rc kms_http1_listen(struct kms_http1 *http1, const char *address, un
     return add_listener(http1, name, fd, err);
 }
 
-void kms_http1_offer(const struct kms_http1 *http1, struct kms_inherited *ret)
+void daemon_http1_offer(const struct daemon_http1 *http1, struct daemon_inherited *ret)
 {
-    for (size_t i = 0; i < http1->listener_count && ret->count < KMS_INHERIT_MAX; i++) {
+    for (size_t i = 0; i < http1->listener_count && ret->count < DAEMON_INHERIT_MAX; i++) {
         ret->ours[ret->count] = false;
         ret->fds[ret->count++] = http1->listeners[i].source.fd;
     }
 }
 
-struct kms_http1 *kms_http1_new(struct kms_loop *loop, struct kms_pool *pool,
-                                kms_http1_handler *handler, void *arg, struct remote_error *err)
+struct daemon_http1 *daemon_http1_new(struct daemon_loop *loop, struct daemon_pool *pool,
+                                      daemon_http1_handler *handler, void *arg,
+                                      struct remote_error *err)
 {
-    struct kms_http1 *http1 = calloc(1, sizeof(*http1));
+    struct daemon_http1 *http1 = calloc(1, sizeof(*http1));
 
     if (http1 == NULL) {
         REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
@@ -327,12 +328,12 @@ struct kms_http1 *kms_http1_new(struct kms_loop *loop, struct kms_pool *pool,
     return http1;
 }
 
-void kms_http1_free(struct kms_http1 *http1)
+void daemon_http1_free(struct daemon_http1 *http1)
 {
     if (http1 == NULL)
         return;
     for (size_t i = 0; i < http1->listener_count; i++)
-        kms_loop_remove(http1->loop, &http1->listeners[i].source);
+        daemon_loop_remove(http1->loop, &http1->listeners[i].source);
     while (http1->connections != NULL)
         connection_close(http1->connections);
     free(http1);

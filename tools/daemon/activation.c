@@ -17,7 +17,7 @@ static long number_of(const char *name)
     return text != NULL ? strtol(text, NULL, 10) : 0;
 }
 
-size_t kms_activation_fds(int *ret, size_t max)
+size_t daemon_activation_fds(int *ret, size_t max)
 {
     long count = number_of("LISTEN_FDS");
     size_t taken = 0;
@@ -36,7 +36,7 @@ size_t kms_activation_fds(int *ret, size_t max)
     return taken;
 }
 
-void kms_activation_notify(const char *state)
+void daemon_activation_notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = { .sun_family = AF_UNIX };

@@ -11,39 +11,39 @@
 #include "log.h"
 
 #define SUFFIX ".handover"
-#define HELLO "hsmbridge-kms 1"
+#define HELLO "hsmbridge handover 1"
 #define READY 'R'
 #define WAIT_S 5 /* for the other side's answer */
 
 struct offer { /* goes with the descriptors */
     char hello[sizeof(HELLO)];
-    bool ours[KMS_INHERIT_MAX];
+    bool ours[DAEMON_INHERIT_MAX];
 };
 
 union control { /* aligned as recvmsg(2) wants it */
     struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int) * KMS_INHERIT_MAX)];
+    char bytes[CMSG_SPACE(sizeof(int) * DAEMON_INHERIT_MAX)];
 };
 
-struct kms_handover {
-    struct kms_source source; /* first: who asks */
-    struct kms_source asker;  /* the one that was given the sockets; fd -1: nobody */
-    struct kms_loop *loop;
-    struct kms_listener listener;
-    struct kms_handover_hooks hooks;
+struct daemon_handover {
+    struct daemon_source source; /* first: who asks */
+    struct daemon_source asker;  /* the one that was given the sockets; fd -1: nobody */
+    struct daemon_loop *loop;
+    struct daemon_listener listener;
+    struct daemon_handover_hooks hooks;
 };
 
-static bool address_of(const struct kms_address *address, struct kms_address *ret)
+static bool address_of(const struct daemon_address *address, struct daemon_address *ret)
 {
     CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
 
     remote_buf_printf(&text, "%s" SUFFIX, address->text);
-    return !text.failed && kms_address_parse((const char *)text.data, ret, NULL) == REMOTE_OK;
+    return !text.failed && daemon_address_parse((const char *)text.data, ret, NULL) == REMOTE_OK;
 }
 
 /* ---- the process that goes ---- */
 
-static bool give(int fd, const struct kms_inherited *sockets)
+static bool give(int fd, const struct daemon_inherited *sockets)
 {
     struct offer offer = { HELLO, { false } };
     struct iovec part = { &offer, sizeof(offer) };
@@ -65,22 +65,23 @@ static bool give(int fd, const struct kms_inherited *sockets)
     return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(offer);
 }
 
-static struct kms_handover *of_asker(struct kms_source *source)
+static struct daemon_handover *of_asker(struct daemon_source *source)
 {
-    return (struct kms_handover *)(void *)((char *)source - offsetof(struct kms_handover, asker));
+    return (struct daemon_handover *)(void *)((char *)source -
+                                              offsetof(struct daemon_handover, asker));
 }
 
 /* One that ends before it is ready has failed, and nothing changes. */
-static void on_asker(struct kms_source *source, uint32_t events)
+static void on_asker(struct daemon_source *source, uint32_t events)
 {
-    struct kms_handover *handover = of_asker(source);
+    struct daemon_handover *handover = of_asker(source);
     char word = 0;
     ssize_t n = recv(source->fd, &word, 1, 0);
 
     (void)events;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    kms_loop_remove(handover->loop, source);
+    daemon_loop_remove(handover->loop, source);
     if (n == 1 && word == READY) {
         handover->listener.ours = false; /* the successor has one of its own there */
         handover->hooks.taken(handover->hooks.arg);
@@ -89,17 +90,17 @@ static void on_asker(struct kms_source *source, uint32_t events)
     }
 }
 
-static void on_ask(struct kms_source *source, uint32_t events)
+static void on_ask(struct daemon_source *source, uint32_t events)
 {
-    struct kms_handover *handover = (struct kms_handover *)source;
-    struct kms_inherited sockets = { .count = 0 };
+    struct daemon_handover *handover = (struct daemon_handover *)source;
+    struct daemon_inherited sockets = { .count = 0 };
     int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     uid_t peer;
 
     (void)events;
     if (fd < 0)
         return;
-    peer = kms_socket_peer(fd);
+    peer = daemon_socket_peer(fd);
     handover->hooks.offer(handover->hooks.arg, &sockets);
     if ((peer != 0 && peer != geteuid()) || handover->asker.fd >= 0 || !give(fd, &sockets)) {
         remote_log(REMOTE_LOG_WARNING, "user %u may not take over now", (unsigned)peer);
@@ -107,31 +108,32 @@ static void on_ask(struct kms_source *source, uint32_t events)
         return;
     }
     handover->asker.fd = fd;
-    if (kms_loop_add(handover->loop, &handover->asker, EPOLLIN, NULL) != REMOTE_OK) {
+    if (daemon_loop_add(handover->loop, &handover->asker, EPOLLIN, NULL) != REMOTE_OK) {
         close(fd);
         handover->asker.fd = -1;
     }
 }
 
-static enum remote_rc open_control(struct kms_handover *handover, const struct kms_address *address,
-                                   struct remote_error *err)
+static enum remote_rc open_control(struct daemon_handover *handover,
+                                   const struct daemon_address *address, struct remote_error *err)
 {
-    const struct kms_socket_options closed = { 0600, (uid_t)-1, (gid_t)-1 };
-    struct kms_address control;
+    const struct daemon_socket_options closed = { 0600, (uid_t)-1, (gid_t)-1 };
+    struct daemon_address control;
 
     if (!address_of(address, &control))
         return REMOTE_FAIL(err, REMOTE_E_CONFIG, "%s" SUFFIX " is too long", address->text);
     if (!control.abstract) /* a predecessor's, whose place is taken, or a dead one's */
         unlink(control.name.sun_path);
-    REMOTE_TRY(kms_socket_listen(&control, &closed, &handover->listener, err));
+    REMOTE_TRY(daemon_socket_listen(&control, &closed, &handover->listener, err));
     handover->source.fd = handover->listener.fd;
-    return kms_loop_add(handover->loop, &handover->source, EPOLLIN, err);
+    return daemon_loop_add(handover->loop, &handover->source, EPOLLIN, err);
 }
 
-struct kms_handover *kms_handover_new(struct kms_loop *loop, const struct kms_address *address,
-                                      const struct kms_handover_hooks *hooks)
+struct daemon_handover *daemon_handover_new(struct daemon_loop *loop,
+                                            const struct daemon_address *address,
+                                            const struct daemon_handover_hooks *hooks)
 {
-    struct kms_handover *handover = calloc(1, sizeof(*handover));
+    struct daemon_handover *handover = calloc(1, sizeof(*handover));
     struct remote_error err = { 0 };
 
     if (handover == NULL)
@@ -139,31 +141,31 @@ struct kms_handover *kms_handover_new(struct kms_loop *loop, const struct kms_ad
     handover->loop = loop;
     handover->hooks = *hooks;
     handover->listener.fd = -1;
-    handover->source = (struct kms_source){ -1, 0, on_ask };
-    handover->asker = (struct kms_source){ -1, 0, on_asker };
+    handover->source = (struct daemon_source){ -1, 0, on_ask };
+    handover->asker = (struct daemon_source){ -1, 0, on_asker };
     if (open_control(handover, address, &err) != REMOTE_OK)
         remote_log(REMOTE_LOG_WARNING, "nobody can take over: %s", err.text);
     return handover;
 }
 
-void kms_handover_free(struct kms_handover *handover)
+void daemon_handover_free(struct daemon_handover *handover)
 {
     if (handover == NULL)
         return;
-    kms_loop_remove(handover->loop, &handover->asker);
+    daemon_loop_remove(handover->loop, &handover->asker);
     if (handover->source.fd >= 0) {
         int fd = dup(handover->source.fd); /* the loop closes its own; the file is still ours */
 
-        kms_loop_remove(handover->loop, &handover->source);
+        daemon_loop_remove(handover->loop, &handover->source);
         handover->listener.fd = fd;
     }
-    kms_socket_close(&handover->listener);
+    daemon_socket_close(&handover->listener);
     free(handover);
 }
 
 /* ---- the process that comes ---- */
 
-static enum remote_rc receive(int fd, struct kms_inherited *inherited, struct remote_error *err)
+static enum remote_rc receive(int fd, struct daemon_inherited *inherited, struct remote_error *err)
 {
     struct offer offer;
     struct iovec part = { &offer, sizeof(offer) };
@@ -182,18 +184,19 @@ static enum remote_rc receive(int fd, struct kms_inherited *inherited, struct re
                            "the process that serves now does not give its sockets away; its log "
                            "says why");
     count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count && inherited->count < KMS_INHERIT_MAX; i++) {
+    for (size_t i = 0; i < count && inherited->count < DAEMON_INHERIT_MAX; i++) {
         memcpy(&inherited->fds[inherited->count], CMSG_DATA(header) + i * sizeof(int), sizeof(int));
         inherited->ours[inherited->count++] = offer.ours[i];
     }
     return REMOTE_OK;
 }
 
-enum remote_rc kms_handover_ask(const struct kms_address *address, struct kms_inherited *inherited,
-                                int *ret_fd, struct remote_error *err)
+enum remote_rc daemon_handover_ask(const struct daemon_address *address,
+                                   struct daemon_inherited *inherited, int *ret_fd,
+                                   struct remote_error *err)
 {
     const struct timeval wait = { WAIT_S, 0 };
-    struct kms_address control;
+    struct daemon_address control;
     enum remote_rc rc;
     int fd;
 
@@ -217,7 +220,7 @@ enum remote_rc kms_handover_ask(const struct kms_address *address, struct kms_in
     return REMOTE_OK;
 }
 
-void kms_handover_ready(int fd)
+void daemon_handover_ready(int fd)
 {
     static const char word = READY;
 

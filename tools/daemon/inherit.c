@@ -6,13 +6,13 @@
 
 #include "activation.h"
 
-void kms_inherit_from_manager(struct kms_inherited *inherited)
+void daemon_inherit_from_manager(struct daemon_inherited *inherited)
 {
-    inherited->count +=
-        kms_activation_fds(inherited->fds + inherited->count, KMS_INHERIT_MAX - inherited->count);
+    inherited->count += daemon_activation_fds(inherited->fds + inherited->count,
+                                              DAEMON_INHERIT_MAX - inherited->count);
 }
 
-void kms_inherit_clear(struct kms_inherited *inherited)
+void daemon_inherit_clear(struct daemon_inherited *inherited)
 {
     for (size_t i = 0; i < inherited->count; i++)
         if (inherited->fds[i] >= 0)
@@ -20,23 +20,23 @@ void kms_inherit_clear(struct kms_inherited *inherited)
     inherited->count = 0;
 }
 
-static bool is_at(const struct kms_listener *listener, const struct kms_address *address)
+static bool is_at(const struct daemon_listener *listener, const struct daemon_address *address)
 {
     return strcmp(listener->address.text, address->text) == 0;
 }
 
-bool kms_inherit_unix(struct kms_inherited *inherited, const struct kms_address *address,
-                      struct kms_listener *ret)
+bool daemon_inherit_unix(struct daemon_inherited *inherited, const struct daemon_address *address,
+                         struct daemon_listener *ret)
 {
     for (size_t i = 0; i < inherited->count; i++) {
-        struct kms_listener listener;
+        struct daemon_listener listener;
 
         if (inherited->fds[i] < 0 ||
-            kms_socket_inherit(inherited->fds[i], &listener, NULL) != REMOTE_OK ||
+            daemon_socket_inherit(inherited->fds[i], &listener, NULL) != REMOTE_OK ||
             (address != NULL && !is_at(&listener, address)))
             continue;
         if (inherited->ours[i])
-            kms_socket_own(&listener);
+            daemon_socket_own(&listener);
         inherited->fds[i] = -1;
         *ret = listener;
         return true;
@@ -44,7 +44,8 @@ bool kms_inherit_unix(struct kms_inherited *inherited, const struct kms_address 
     return false;
 }
 
-int kms_inherit_tcp(struct kms_inherited *inherited, const struct sockaddr *address, socklen_t len)
+int daemon_inherit_tcp(struct daemon_inherited *inherited, const struct sockaddr *address,
+                       socklen_t len)
 {
     for (size_t i = 0; i < inherited->count; i++) {
         struct sockaddr_storage theirs;

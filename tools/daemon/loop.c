@@ -17,15 +17,15 @@ struct later {
     struct later *next;
 };
 
-struct kms_loop {
+struct daemon_loop {
     int epoll;
     bool stopped;
     struct later *later;
 };
 
-struct kms_loop *kms_loop_new(struct remote_error *err)
+struct daemon_loop *daemon_loop_new(struct remote_error *err)
 {
-    struct kms_loop *loop = calloc(1, sizeof(*loop));
+    struct daemon_loop *loop = calloc(1, sizeof(*loop));
 
     if (loop == NULL) {
         REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
@@ -40,7 +40,7 @@ struct kms_loop *kms_loop_new(struct remote_error *err)
     return loop;
 }
 
-static void bury(struct kms_loop *loop)
+static void bury(struct daemon_loop *loop)
 {
     struct later *next;
 
@@ -52,7 +52,7 @@ static void bury(struct kms_loop *loop)
     loop->later = NULL;
 }
 
-void kms_loop_free(struct kms_loop *loop)
+void daemon_loop_free(struct daemon_loop *loop)
 {
     if (loop == NULL)
         return;
@@ -61,8 +61,8 @@ void kms_loop_free(struct kms_loop *loop)
     free(loop);
 }
 
-enum remote_rc kms_loop_add(struct kms_loop *loop, struct kms_source *source, uint32_t events,
-                            struct remote_error *err)
+enum remote_rc daemon_loop_add(struct daemon_loop *loop, struct daemon_source *source,
+                               uint32_t events, struct remote_error *err)
 {
     struct epoll_event event = { .events = events, .data.ptr = source };
 
@@ -72,7 +72,7 @@ enum remote_rc kms_loop_add(struct kms_loop *loop, struct kms_source *source, ui
     return REMOTE_OK;
 }
 
-void kms_loop_watch(struct kms_loop *loop, struct kms_source *source, uint32_t events)
+void daemon_loop_watch(struct daemon_loop *loop, struct daemon_source *source, uint32_t events)
 {
     struct epoll_event event = { .events = events, .data.ptr = source };
 
@@ -82,7 +82,7 @@ void kms_loop_watch(struct kms_loop *loop, struct kms_source *source, uint32_t e
     source->events = events;
 }
 
-void kms_loop_remove(struct kms_loop *loop, struct kms_source *source)
+void daemon_loop_remove(struct daemon_loop *loop, struct daemon_source *source)
 {
     if (source->fd < 0)
         return;
@@ -91,7 +91,7 @@ void kms_loop_remove(struct kms_loop *loop, struct kms_source *source)
     source->fd = -1;
 }
 
-void kms_loop_later(struct kms_loop *loop, void (*free_it)(void *what), void *what)
+void daemon_loop_later(struct daemon_loop *loop, void (*free_it)(void *what), void *what)
 {
     struct later *later = malloc(sizeof(*later));
 
@@ -109,7 +109,7 @@ static int wait_ms(int64_t next_tick_ms)
     return left < 0 ? 0 : (int)left;
 }
 
-void kms_loop_run(struct kms_loop *loop, const struct kms_loop_hooks *hooks)
+void daemon_loop_run(struct daemon_loop *loop, const struct daemon_loop_hooks *hooks)
 {
     struct epoll_event events[EVENTS_A_ROUND];
     int64_t next_tick_ms = remote_now_ms() + hooks->interval_ms;
@@ -118,7 +118,7 @@ void kms_loop_run(struct kms_loop *loop, const struct kms_loop_hooks *hooks)
         int count = epoll_wait(loop->epoll, events, EVENTS_A_ROUND, wait_ms(next_tick_ms));
 
         for (int i = 0; i < count; i++) {
-            struct kms_source *source = events[i].data.ptr;
+            struct daemon_source *source = events[i].data.ptr;
 
             if (source->fd >= 0) /* an earlier event of this round may have ended it */
                 source->ready(source, events[i].events);
@@ -132,7 +132,7 @@ void kms_loop_run(struct kms_loop *loop, const struct kms_loop_hooks *hooks)
     }
 }
 
-void kms_loop_stop(struct kms_loop *loop)
+void daemon_loop_stop(struct daemon_loop *loop)
 {
     loop->stopped = true;
 }

@@ -25,10 +25,10 @@ static const char *without_scheme(const char *text)
     return text;
 }
 
-enum remote_rc kms_address_parse(const char *text, struct kms_address *ret,
-                                 struct remote_error *err)
+enum remote_rc daemon_address_parse(const char *text, struct daemon_address *ret,
+                                    struct remote_error *err)
 {
-    struct kms_address address = { .name.sun_family = AF_UNIX };
+    struct daemon_address address = { .name.sun_family = AF_UNIX };
     const char *path = without_scheme(text);
     size_t len;
 
@@ -55,7 +55,7 @@ enum remote_rc kms_address_parse(const char *text, struct kms_address *ret,
 
 /* ---- options ---- */
 
-enum remote_rc kms_socket_mode_parse(const char *text, mode_t *ret, struct remote_error *err)
+enum remote_rc daemon_socket_mode_parse(const char *text, mode_t *ret, struct remote_error *err)
 {
     char *end;
     unsigned long mode = strtoul(text, &end, 8);
@@ -99,8 +99,8 @@ static bool find_group(const char *name, gid_t *ret)
     return true;
 }
 
-enum remote_rc kms_socket_owner_parse(const char *text, struct kms_socket_options *ret,
-                                      struct remote_error *err)
+enum remote_rc daemon_socket_owner_parse(const char *text, struct daemon_socket_options *ret,
+                                         struct remote_error *err)
 {
     CLEANUP(remote_str_free) char *user = strdup(text);
     char *group;
@@ -121,7 +121,7 @@ enum remote_rc kms_socket_owner_parse(const char *text, struct kms_socket_option
 
 /* ---- listening ---- */
 
-void kms_socket_own(struct kms_listener *listener)
+void daemon_socket_own(struct daemon_listener *listener)
 {
     struct stat st;
 
@@ -133,14 +133,14 @@ void kms_socket_own(struct kms_listener *listener)
     }
 }
 
-static enum remote_rc failed(const struct kms_address *address, const char *what,
+static enum remote_rc failed(const struct daemon_address *address, const char *what,
                              struct remote_error *err)
 {
     return REMOTE_FAIL(err, REMOTE_E_CONFIG, "socket %s: %s: %s", address->text, what,
                        strerrordesc_np(errno));
 }
 
-static bool somebody_answers(const struct kms_address *address)
+static bool somebody_answers(const struct daemon_address *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool answers;
@@ -153,7 +153,7 @@ static bool somebody_answers(const struct kms_address *address)
     return answers;
 }
 
-static enum remote_rc clear_path(const struct kms_address *address, struct remote_error *err)
+static enum remote_rc clear_path(const struct daemon_address *address, struct remote_error *err)
 {
     struct stat st;
 
@@ -173,7 +173,7 @@ static enum remote_rc clear_path(const struct kms_address *address, struct remot
     return REMOTE_OK;
 }
 
-static enum remote_rc make_directory(const struct kms_address *address, struct remote_error *err)
+static enum remote_rc make_directory(const struct daemon_address *address, struct remote_error *err)
 {
     char path[sizeof(address->name.sun_path)];
     char *slash;
@@ -191,9 +191,9 @@ static enum remote_rc make_directory(const struct kms_address *address, struct r
 }
 
 /* Nobody may connect before mode and owner are as they should be. */
-static enum remote_rc bind_closed(struct kms_listener *listener, struct remote_error *err)
+static enum remote_rc bind_closed(struct daemon_listener *listener, struct remote_error *err)
 {
-    const struct kms_address *address = &listener->address;
+    const struct daemon_address *address = &listener->address;
     mode_t before = umask(0177);
     int bound = bind(listener->fd, (const struct sockaddr *)&address->name, address->len);
     int why = errno;
@@ -202,12 +202,12 @@ static enum remote_rc bind_closed(struct kms_listener *listener, struct remote_e
     errno = why;
     if (bound < 0)
         return failed(address, "cannot bind", err);
-    kms_socket_own(listener);
+    daemon_socket_own(listener);
     return REMOTE_OK;
 }
 
-static enum remote_rc dress(const struct kms_address *address,
-                            const struct kms_socket_options *options, struct remote_error *err)
+static enum remote_rc dress(const struct daemon_address *address,
+                            const struct daemon_socket_options *options, struct remote_error *err)
 {
     if (address->abstract)
         return REMOTE_OK;
@@ -219,10 +219,11 @@ static enum remote_rc dress(const struct kms_address *address,
     return REMOTE_OK;
 }
 
-static enum remote_rc listen_on(struct kms_listener *listener,
-                                const struct kms_socket_options *options, struct remote_error *err)
+static enum remote_rc listen_on(struct daemon_listener *listener,
+                                const struct daemon_socket_options *options,
+                                struct remote_error *err)
 {
-    const struct kms_address *address = &listener->address;
+    const struct daemon_address *address = &listener->address;
 
     listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener->fd < 0)
@@ -234,28 +235,28 @@ static enum remote_rc listen_on(struct kms_listener *listener,
     return REMOTE_OK;
 }
 
-enum remote_rc kms_socket_listen(const struct kms_address *address,
-                                 const struct kms_socket_options *options, struct kms_listener *ret,
-                                 struct remote_error *err)
+enum remote_rc daemon_socket_listen(const struct daemon_address *address,
+                                    const struct daemon_socket_options *options,
+                                    struct daemon_listener *ret, struct remote_error *err)
 {
-    struct kms_listener listener = { .address = *address, .fd = -1 };
+    struct daemon_listener listener = { .address = *address, .fd = -1 };
     enum remote_rc rc;
 
     REMOTE_TRY(make_directory(address, err));
     REMOTE_TRY(clear_path(address, err));
     rc = listen_on(&listener, options, err);
     if (rc != REMOTE_OK) {
-        kms_socket_close(&listener);
+        daemon_socket_close(&listener);
         return rc;
     }
     *ret = listener;
     return REMOTE_OK;
 }
 
-enum remote_rc kms_socket_inherit(int fd, struct kms_listener *ret, struct remote_error *err)
+enum remote_rc daemon_socket_inherit(int fd, struct daemon_listener *ret, struct remote_error *err)
 {
-    struct kms_listener listener = { .fd = fd };
-    struct kms_address *address = &listener.address;
+    struct daemon_listener listener = { .fd = fd };
+    struct daemon_address *address = &listener.address;
     socklen_t size = sizeof(int);
     int listens = 0;
 
@@ -273,7 +274,7 @@ enum remote_rc kms_socket_inherit(int fd, struct kms_listener *ret, struct remot
     return REMOTE_OK;
 }
 
-void kms_socket_close(struct kms_listener *listener)
+void daemon_socket_close(struct daemon_listener *listener)
 {
     struct stat st;
 
@@ -286,7 +287,7 @@ void kms_socket_close(struct kms_listener *listener)
     listener->fd = -1;
 }
 
-uid_t kms_socket_peer(int fd)
+uid_t daemon_socket_peer(int fd)
 {
     struct ucred peer;
     socklen_t size = sizeof(peer);
