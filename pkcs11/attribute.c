@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "hsmbridge.h"
 #include "module.h"
 #include "released.h"
 
@@ -37,7 +38,7 @@ static unsigned class_bit(CK_OBJECT_CLASS class)
 #define KEY (PAIR | SECRET)
 #define ALL (KEY | CERT)
 #define RSA (1u << REMOTE_KEY_RSA)
-#define CURVE (1u << REMOTE_KEY_EC | 1u << REMOTE_KEY_ED25519)
+#define CURVE (1u << REMOTE_KEY_EC | 1u << REMOTE_KEY_ED25519 | 1u << REMOTE_KEY_SM2)
 
 /* ---- values ---- */
 
@@ -197,6 +198,9 @@ PRODUCE(key_type)
         [REMOTE_KEY_AES] = CKK_AES,
         [REMOTE_KEY_CHACHA20] = CKK_CHACHA20,
         [REMOTE_KEY_GENERIC] = CKK_GENERIC_SECRET,
+        [REMOTE_KEY_FHE] = CKK_HSMBRIDGE_FHE,
+        [REMOTE_KEY_SM2] = CKK_HSMBRIDGE_SM2,
+        [REMOTE_KEY_SM4] = CKK_HSMBRIDGE_SM4,
     };
 
     UNUSED(row, err);

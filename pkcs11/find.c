@@ -185,9 +185,10 @@ static CK_RV add_key(struct pkcs11_call *call, const struct query *query, struct
     static const CK_OBJECT_CLASS secret[] = { CKO_SECRET_KEY };
     bool symmetric = remote_key_type_symmetric(key->type);
     const CK_OBJECT_CLASS *classes = symmetric ? secret : pair;
+    size_t count = symmetric ? ARRAY_SIZE(secret) : ARRAY_SIZE(pair);
 
     pkcs11_object_learn(call->session->slot, key);
-    for (size_t i = 0; i < (symmetric ? ARRAY_SIZE(secret) : ARRAY_SIZE(pair)); i++) {
+    for (size_t i = key->public_only ? 1 : 0; i < count; i++) {
         CLEANUP(pkcs11_object_clear) struct pkcs11_object object = { 0 };
 
         pkcs11_object_of_key(call->session->slot, classes[i], key, &object);

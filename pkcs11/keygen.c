@@ -13,6 +13,7 @@
 #include "hsmbridge.h"
 
 #define CHACHA20_KEY 32
+#define SM2_BITS 256
 #define EXPONENT "\x01\x00\x01" /* the only one that services make */
 
 /* ---- secret keys ---- */
@@ -288,6 +289,10 @@ static CK_RV read_spec(const struct remote_mechanism *row, const struct pkcs11_t
                        struct remote_key_spec *spec)
 {
     spec->type = row->key;
+    if (row->key == REMOTE_KEY_SM2) {
+        spec->bits = SM2_BITS; /* there is one curve */
+        return CKR_OK;
+    }
     return row->key == REMOTE_KEY_RSA ? read_rsa(public, spec) : read_curve(public, spec);
 }
 
@@ -308,7 +313,10 @@ static CK_RV generate_token_pair(struct pkcs11_call *call, const struct remote_m
                                  CK_OBJECT_HANDLE *ret_public, CK_OBJECT_HANDLE *ret_private)
 {
     static const CK_KEY_TYPE pair_type[REMOTE_KEY_TYPE_COUNT] = {
-        [REMOTE_KEY_RSA] = CKK_RSA, [REMOTE_KEY_EC] = CKK_EC, [REMOTE_KEY_ED25519] = CKK_EC_EDWARDS
+        [REMOTE_KEY_RSA] = CKK_RSA,
+        [REMOTE_KEY_EC] = CKK_EC,
+        [REMOTE_KEY_ED25519] = CKK_EC_EDWARDS,
+        [REMOTE_KEY_SM2] = CKK_HSMBRIDGE_SM2,
     };
     struct pkcs11_token_key wish = { 0 };
 

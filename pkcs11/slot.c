@@ -229,7 +229,7 @@ static CK_FLAGS row_flags(const struct remote_mechanism *row)
         flags |= remote_key_type_symmetric(row->key) ? CKF_GENERATE : CKF_GENERATE_KEY_PAIR;
     if (row->served & REMOTE_SERVED_MESSAGES)
         flags |= CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
-    if (row->key == REMOTE_KEY_EC)
+    if (row->key == REMOTE_KEY_EC || row->key == REMOTE_KEY_SM2)
         flags |= CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
     return flags;
 }

@@ -23,6 +23,12 @@ CK_RV pkcs11_token_key_allowed(struct pkcs11_call *call, enum remote_allow what)
     const struct remote_slot *slot = call->session->slot->remote;
     const char *word = "";
 
+    if (what == REMOTE_ALLOW_GENERATE && !remote_slot_makes_keys(slot)) {
+        REMOTE_FAIL(&call->err, REMOTE_E_UNSUPPORTED,
+                    "slot '%s': keys are made by the service's operator, with its own tools",
+                    remote_slot_name(slot));
+        return CKR_FUNCTION_NOT_SUPPORTED;
+    }
     PKCS11_TRY(pkcs11_session_writable(call));
     if (remote_slot_allows(slot, what))
         return CKR_OK;

@@ -215,6 +215,12 @@ static enum remote_rc find_certs(struct provider_store *store, struct remote_slo
 
 /* ---- keys ---- */
 
+/* OpenSSL 3.0 has no objects for others. */
+static bool is_for_openssl(const struct remote_key *key)
+{
+    return !remote_key_type_symmetric(key->type) && key->type != REMOTE_KEY_FHE;
+}
+
 static enum remote_rc find_keys(struct provider_store *store, struct remote_slot *slot,
                                 struct remote_error *err)
 {
@@ -222,8 +228,7 @@ static enum remote_rc find_keys(struct provider_store *store, struct remote_slot
 
     REMOTE_TRY(remote_uri_find_in(slot, &store->uri, &keys, err));
     for (size_t i = 0; i < keys.count; i++)
-        if (!remote_key_type_symmetric(
-                keys.keys[i]->type)) /* OpenSSL 3.0 has no objects for them */
+        if (is_for_openssl(keys.keys[i]))
             REMOTE_TRY(append(store, (struct provider_store_object){ .key = keys.keys[i] }, err));
     return REMOTE_OK;
 }

@@ -39,6 +39,8 @@ enum remote_op_kind {
     REMOTE_OP_DOCUMENT, /* op->name: a path of the service's API, op->material: what is sent along;
                            its answer as it is */
     REMOTE_OP_REWRAP,   /* items: what ENCRYPT made, as it would be made now */
+    REMOTE_OP_WRITE_DOCUMENT, /* op->method on op->name, a path of the service's API, with
+                                 op->material as its body; its answer as it is */
     REMOTE_OP_COUNT
 };
 
@@ -66,6 +68,7 @@ struct remote_op {
     enum remote_op_kind kind;
     const char *name;             /* READ: the key's; LIST: the page (NULL: the first) */
     const char *label;            /* LABEL */
+    const char *method;           /* WRITE_DOCUMENT: static */
     const struct remote_key *key; /* SIGN, DECRYPT, ENCRYPT, MAC; ROTATE: its newest version;
                                      READ: what LIST has just told of it, NULL: nothing */
     struct remote_params params;
@@ -153,7 +156,12 @@ struct remote_backend_ops {
     size_t random_max;                        /* bytes of one RANDOM; 0: as many as are wanted */
     /* The most that REMOTE_ALG_AEAD makes of so many bytes; NULL: as REMOTE_ALG_AES_GCM. */
     size_t (*sealed_max)(const struct remote_key *key, size_t len);
-    bool https; /* takes `url` and the TLS options */
+    bool https;         /* takes `url` and the TLS options */
+    bool own_endpoints; /* not from `url`: open() adds each with remote_slot_add_endpoint() */
+    /* What decrypting with a key of REMOTE_KEY_FHE makes; for backends that have such keys. */
+    size_t (*opened_len)(const struct remote_key *key, const struct remote_params *params);
+    /* What else there is to say of the slot in a few words, without asking it; NULL: nothing. */
+    void (*describe)(const struct remote_conn *conn, struct remote_buf *ret);
 
     /* Reads its options and files; no request. ret: the conn; close() frees it. */
     enum remote_rc (*open)(struct remote_slot *slot, const struct remote_section *section,
@@ -196,7 +204,9 @@ struct remote_backend_ops {
     enum remote_rc (*perform)(struct remote_conn *conn, struct remote_op *op,
                               const struct remote_grant *grant, int64_t deadline_ms,
                               struct remote_error *err);
-    unsigned performs; /* which operations: bits 1u << enum remote_op_kind */
+    /* Which operations: bits 1u << enum remote_op_kind. A backend with `https` has requests for the
+     * others, and perform() may drive those with remote_exchange_until(). */
+    unsigned performs;
 
     struct {
         /*
@@ -254,6 +264,15 @@ enum remote_rc remote_slot_add_origin(struct remote_slot *slot,
                                       const struct remote_section *section, const char *option,
                                       const char *url, bool near, unsigned *ret,
                                       struct remote_error *err) REMOTE_MUST_CHECK;
+
+/*
+ * The next endpoint of a backend whose `own_endpoints` is set; its index in the list counts from 0
+ * in the order of the calls. url: as `url` would have it; `option` stands for it in messages.
+ */
+enum remote_rc remote_slot_add_endpoint(struct remote_slot *slot,
+                                        const struct remote_section *section, const char *option,
+                                        const char *url, struct remote_error *err)
+    REMOTE_MUST_CHECK;
 
 /* ---- for a backend's open(): credentials as configured ---- */
 /*

@@ -7,30 +7,36 @@ static const char base64_std[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 static const char base64_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 static const char hex_digits[] = "0123456789abcdef";
 
-/* Appends one group of one to three bytes; pads it to four characters when asked to. */
-static void encode_group(struct remote_buf *buf, const unsigned char *bytes, size_t count,
-                         const char *alphabet, bool pad)
+/* One group of one to three bytes as four characters. */
+static void encode_group(const unsigned char *bytes, size_t count, const char *alphabet, char *ret)
 {
     unsigned group = (unsigned)bytes[0] << 16;
-    char text[4];
 
     if (count > 1)
         group |= (unsigned)bytes[1] << 8;
     if (count > 2)
         group |= bytes[2];
     for (unsigned i = 0; i < 4; i++)
-        text[i] = i <= count ? alphabet[group >> (18 - 6 * i) & 63] : '=';
-    remote_buf_append(buf, text, pad ? 4 : count + 1);
+        ret[i] = i <= count ? alphabet[group >> (18 - 6 * i) & 63] : '=';
 }
 
 static void encode(struct remote_buf *buf, struct remote_slice bytes, const char *alphabet,
                    bool pad)
 {
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        size_t left = bytes.len - i;
+    size_t whole = bytes.len / 3, rest = bytes.len % 3;
+    char *out = (char *)remote_buf_reserve(buf, 4 * (whole + 1));
 
-        encode_group(buf, bytes.data + i, left < 3 ? left : 3, alphabet, pad);
-    }
+    if (out == NULL)
+        return;
+    for (size_t i = 0; i < whole; i++)
+        encode_group(bytes.data + 3 * i, 3, alphabet, out + 4 * i);
+    buf->len += 4 * whole;
+    if (rest == 0)
+        return;
+    encode_group(bytes.data + 3 * whole, rest, alphabet, out + 4 * whole);
+    if (!pad)
+        out[4 * whole + rest + 1] = '\0';
+    buf->len += pad ? 4 : rest + 1;
 }
 
 void remote_base64_append(struct remote_buf *buf, struct remote_slice bytes)

@@ -61,4 +61,69 @@ typedef struct CK_HSMBRIDGE_DATA_KEY_PARAMS {
  */
 #define CKM_HSMBRIDGE_BIGDL_NAME (CKM_HSMBRIDGE_BASE + 0x10UL)
 
+/*
+ * A key of fully homomorphic encryption (TFHE) that a threshold KMS holds: a pair of
+ * CKO_PRIVATE_KEY, which decrypts, and CKO_PUBLIC_KEY, of which nothing but the name is served.
+ * CKA_ID is the KMS's own id of the key, 32 bytes; CKA_LABEL is the same in hex.
+ */
+#define CKK_HSMBRIDGE_FHE (CKM_HSMBRIDGE_BASE + 0x20UL)
+
+/*
+ * Public decryption by Zama's threshold KMS: for C_Decrypt with a CKK_HSMBRIDGE_FHE key. The input
+ * is one ciphertext as tfhe's safe_serialize writes it, at most 100 MiB; the output is the
+ * plaintext, little-endian, as long as its type: the answer to a length query is exact and costs no
+ * request. What is decrypted becomes known to every party, and to whoever can reach one of them:
+ * docs/zama.md.
+ *
+ * ulFheType           tfhe's FheTypes: 0 bool, 2 uint8, 3 uint16, 4 uint32, 5 uint64, 6 uint128,
+ *                     7 uint160, 8 uint256
+ * ulCiphertextFormat  0 small compressed, 1 small expanded, 2 big compressed, 3 big expanded;
+ *                     CK_UNAVAILABLE_INFORMATION: as the ciphertext's header says
+ * pHandle             what names the ciphertext in the signatures, at most 32 bytes
+ * ulHandleLen         0: a fresh random one, which is what keeps old answers from being replayed
+ * pSignatures         room for the proof below, which is written when the operation ends well. It
+ *                     and pulSignaturesLen must stay until then. NULL with pulSignaturesLen: that
+ *                     is set to what suffices, by C_DecryptInit
+ * pulSignaturesLen    before: room at pSignatures, not less than suffices; after: bytes used.
+ *                     NULL: no proof is wanted
+ *
+ * The proof: the handle (32 bytes, left-padded with zeros), the number of signatures (1 byte),
+ * the EIP-712 signatures of parties that agreed on the result (65 bytes each: r, s, v), and the
+ * extra data that they signed too. Behind the handle it is what Zama's KMSVerifier contract takes
+ * as decryptionProof.
+ */
+#define CKM_HSMBRIDGE_FHE_DECRYPT (CKM_HSMBRIDGE_BASE + 0x20UL)
+
+typedef struct CK_HSMBRIDGE_FHE_PARAMS {
+    CK_ULONG ulFheType;
+    CK_ULONG ulCiphertextFormat;
+    CK_BYTE_PTR pHandle;
+    CK_ULONG ulHandleLen;
+    CK_BYTE_PTR pSignatures;
+    CK_ULONG_PTR pulSignaturesLen;
+} CK_HSMBRIDGE_FHE_PARAMS;
+
+/*
+ * The Chinese national algorithms, for services that have them (eHSM-KMS). PKCS#11 has no words for
+ * them, so that types of keys are ours too.
+ *
+ * An SM2 key pair (CKK_HSMBRIDGE_SM2) has CKA_EC_PARAMS (the OID of the curve, 1.2.156.10197.1.301)
+ * and CKA_EC_POINT, as one of CKK_EC has. It is for signatures alone: services answer a decryption
+ * that failed with as many bytes of rubbish as one that succeeded.
+ * CKM_HSMBRIDGE_SM2_SM3: C_Sign and C_Verify of a message, which is hashed with SM3 and the usual
+ * id, "1234567812345678" (GB/T 32918.2, GM/T 0009); no parameter. The signature is r and s, of 32
+ * bytes each. Verification is done here.
+ * CKM_HSMBRIDGE_SM2_KEY_GEN: C_GenerateKeyPair; no parameter.
+ *
+ * An SM4 key (CKK_HSMBRIDGE_SM4) encrypts in the mode that it was made for, CTR or CBC with PKCS #7
+ * padding. CKM_HSMBRIDGE_SM4: C_Encrypt and C_Decrypt; no parameter. The ciphertext is the
+ * service's own: the IV stands in its last 16 bytes. Nothing authenticates it: a ciphertext that
+ * was changed opens to something else, so it cannot carry keys.
+ */
+#define CKM_HSMBRIDGE_SM2_SM3 (CKM_HSMBRIDGE_BASE + 0x30UL)
+#define CKM_HSMBRIDGE_SM4 (CKM_HSMBRIDGE_BASE + 0x31UL)
+#define CKM_HSMBRIDGE_SM2_KEY_GEN (CKM_HSMBRIDGE_BASE + 0x32UL)
+#define CKK_HSMBRIDGE_SM2 (CKM_HSMBRIDGE_BASE + 0x30UL)
+#define CKK_HSMBRIDGE_SM4 (CKM_HSMBRIDGE_BASE + 0x31UL)
+
 #endif

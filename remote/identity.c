@@ -25,6 +25,9 @@ enum remote_rc remote_identity_serial(const struct remote_slot *slot,
 void remote_identity_describe(const struct remote_slot *slot, struct remote_buf *ret)
 {
     remote_buf_append_str(ret, remote_slot_name(slot));
-    if (*remote_slot_backend(slot))
-        remote_buf_printf(ret, " (%s)", remote_slot_backend(slot));
+    if (!*remote_slot_backend(slot))
+        return;
+    remote_buf_printf(ret, " (%s", remote_slot_backend(slot));
+    remote_slot_describe(slot, ret);
+    remote_buf_append_char(ret, ')');
 }

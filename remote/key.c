@@ -119,9 +119,12 @@ static size_t bytes_of(unsigned bits)
 size_t remote_key_output_size(const struct remote_key *key, const struct remote_params *params)
 {
     switch (key->type) {
+    case REMOTE_KEY_FHE:
+        return key->slot->ops->opened_len(key, params);
     case REMOTE_KEY_RSA:
         return bytes_of(key->bits);
     case REMOTE_KEY_EC:
+    case REMOTE_KEY_SM2:
         return 2 * bytes_of(key->bits);
     case REMOTE_KEY_ED25519:
         return 64;
@@ -137,7 +140,8 @@ size_t remote_key_sealed_max(const struct remote_key *key, const struct remote_p
 {
     if (!remote_key_type_symmetric(key->type))
         return remote_key_output_size(key, params);
-    if (params->alg == REMOTE_ALG_AEAD && key->slot->ops->sealed_max != NULL)
+    if ((params->alg == REMOTE_ALG_AEAD || params->alg == REMOTE_ALG_SM4) &&
+        key->slot->ops->sealed_max != NULL)
         return key->slot->ops->sealed_max(key, len);
     switch (params->alg) {
     case REMOTE_ALG_AES_CBC:
@@ -193,6 +197,9 @@ static const struct alg_key alg_keys[] = {
     { REMOTE_ALG_AES_CBC_PAD, 1u << REMOTE_KEY_AES },
     { REMOTE_ALG_AES_KEY_WRAP, 1u << REMOTE_KEY_AES },
     { REMOTE_ALG_BIGDL_NAME, 1u << REMOTE_KEY_AES },
+    { REMOTE_ALG_FHE, 1u << REMOTE_KEY_FHE },
+    { REMOTE_ALG_SM2, 1u << REMOTE_KEY_SM2 },
+    { REMOTE_ALG_SM4, 1u << REMOTE_KEY_SM4 },
 };
 
 static bool alg_fits_key(enum remote_alg alg, enum remote_key_type type)

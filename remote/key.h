@@ -28,11 +28,12 @@ struct remote_key {
     bool enabled;     /* false: operations are refused at Init */
     bool hardware;    /* the service says that an HSM keeps it */
     enum remote_key_type type;
-    unsigned bits;   /* modulus, field or secret size */
-    int curve;       /* EC: NID_X9_62_prime256v1, NID_secp384r1, ... */
-    unsigned uses;   /* REMOTE_USE_*, what the service allows with this key */
-    bool released;   /* the service gives its bytes out, and it is used here: released.h */
-    int64_t created; /* seconds since 1970; 0: unknown */
+    unsigned bits;    /* modulus, field or secret size */
+    int curve;        /* EC: NID_X9_62_prime256v1, ...; SM4: NID_sm4_ctr or NID_sm4_cbc */
+    unsigned uses;    /* REMOTE_USE_*, what the service allows with this key */
+    bool public_only; /* nobody signs or opens anything with it through this slot: it verifies */
+    bool released;    /* the service gives its bytes out, and it is used here: released.h */
+    int64_t created;  /* seconds since 1970; 0: unknown */
     int64_t not_before, not_after; /* of signing and sealing; seconds since 1970; 0: no bound */
     unsigned char id[32]; /* CKA_ID (design: SHA-1 of the subjectPublicKey, or SHA-256 ...) */
     size_t id_len;
@@ -52,7 +53,7 @@ bool remote_key_usable(const struct remote_key *key);
 struct remote_key_spec { /* of a key to be made */
     enum remote_key_type type;
     unsigned bits; /* modulus, field or secret size */
-    int curve;     /* EC: NID */
+    int curve;     /* EC: NID; SM4: that of its mode */
     unsigned uses; /* REMOTE_USE_SIGN, _DECRYPT: what for, where the service wants to know; 0: as
                       it suits the type */
 };
@@ -65,7 +66,8 @@ enum remote_rc remote_key_list_add(struct remote_key_list *list, struct remote_k
                                    struct remote_error *err); /* takes its own reference */
 void remote_key_list_clear(struct remote_key_list *list);
 
-/* Signature or block size in bytes for length queries: RSA k, EC 2n, Ed25519 64, HMAC its hash. */
+/* Signature or block size in bytes for length queries: RSA k, EC and SM2 2n, Ed25519 64, HMAC its
+ * hash. */
 size_t remote_key_output_size(const struct remote_key *key, const struct remote_params *params);
 /* The most that encrypting len bytes makes; exact but for REMOTE_ALG_AEAD. */
 size_t remote_key_sealed_max(const struct remote_key *key, const struct remote_params *params,

@@ -29,6 +29,9 @@ static const char *const key_type_names[REMOTE_KEY_TYPE_COUNT] = {
     [REMOTE_KEY_AES]      = "aes",
     [REMOTE_KEY_CHACHA20] = "chacha20",
     [REMOTE_KEY_GENERIC]  = "hmac",
+    [REMOTE_KEY_FHE]      = "fhe",
+    [REMOTE_KEY_SM2]      = "sm2",
+    [REMOTE_KEY_SM4]      = "sm4",
 };
 /* clang-format on */
 
@@ -39,7 +42,8 @@ const char *remote_key_type_name(enum remote_key_type type)
 
 bool remote_key_type_symmetric(enum remote_key_type type)
 {
-    return type == REMOTE_KEY_AES || type == REMOTE_KEY_CHACHA20 || type == REMOTE_KEY_GENERIC;
+    return type == REMOTE_KEY_AES || type == REMOTE_KEY_CHACHA20 || type == REMOTE_KEY_GENERIC ||
+           type == REMOTE_KEY_SM4;
 }
 
 struct hash_row {
@@ -323,6 +327,31 @@ static enum remote_rc read_data_key(const struct remote_mechanism *row, const vo
                           sizeof(data_key), err);
 }
 
+/* Which numbers are types and formats, and how long a handle may be, is the service's to say. */
+static enum remote_rc read_fhe(const struct remote_mechanism *row, const void *parameter,
+                               size_t len, struct remote_params *params, struct remote_error *err)
+{
+    CK_HSMBRIDGE_FHE_PARAMS fhe = { 0 };
+    bool told;
+
+    REMOTE_TRY(
+        copy_parameter(row, parameter, len, "CK_HSMBRIDGE_FHE_PARAMS", &fhe, sizeof(fhe), err));
+    told = fhe.ulCiphertextFormat == CK_UNAVAILABLE_INFORMATION;
+    if (fhe.ulFheType > INT32_MAX || (!told && fhe.ulCiphertextFormat > INT32_MAX))
+        return REMOTE_FAIL(err, REMOTE_E_PARAM, "%s: ulFheType 0x%lx, ulCiphertextFormat 0x%lx",
+                           row->name, fhe.ulFheType, fhe.ulCiphertextFormat);
+    if (fhe.pSignatures != NULL && fhe.pulSignaturesLen == NULL)
+        return REMOTE_FAIL(err, REMOTE_E_PARAM, "%s: pSignatures without pulSignaturesLen",
+                           row->name);
+    params->fhe = (struct remote_fhe_params){
+        .type = (int)fhe.ulFheType,
+        .format = told ? REMOTE_FHE_FORMAT_TOLD : (int)fhe.ulCiphertextFormat,
+        .proof = fhe.pSignatures,
+        .proof_len = fhe.pulSignaturesLen,
+    };
+    return point_at(row, "a handle", fhe.pHandle, fhe.ulHandleLen, &params->iv, err);
+}
+
 #define SIGNS (REMOTE_USE_SIGN | REMOTE_USE_VERIFY)
 #define CRYPTS (REMOTE_USE_ENCRYPT | REMOTE_USE_DECRYPT)
 #define WRAPS (REMOTE_USE_WRAP | REMOTE_USE_UNWRAP)
@@ -405,6 +434,10 @@ const struct remote_mechanism remote_mechanisms[] = {
     { CKM_HSMBRIDGE_DATA_KEY,      "HSMBRIDGE-DATA-KEY",      REMOTE_ALG_DATA_KEY,          REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      MAKES,          THERE,           read_data_key },
     { CKM_HSMBRIDGE_DATA_KEY,      "HSMBRIDGE-DATA-KEY",      REMOTE_ALG_DATA_KEY,          REMOTE_HASH_NONE,     false, REMOTE_KEY_CHACHA20, MAKES,          THERE,           read_data_key },
     { CKM_HSMBRIDGE_BIGDL_NAME,    "HSMBRIDGE-BIGDL-NAME",    REMOTE_ALG_BIGDL_NAME,        REMOTE_HASH_NONE,     false, REMOTE_KEY_AES,      REMOTE_USE_UNWRAP, THERE,        NULL },
+    { CKM_HSMBRIDGE_FHE_DECRYPT,   "HSMBRIDGE-FHE-DECRYPT",   REMOTE_ALG_FHE,               REMOTE_HASH_NONE,     false, REMOTE_KEY_FHE,      REMOTE_USE_DECRYPT, THERE,       read_fhe },
+    { CKM_HSMBRIDGE_SM2_SM3,       "HSMBRIDGE-SM2-SM3",       REMOTE_ALG_SM2,               REMOTE_HASH_NONE,     false, REMOTE_KEY_SM2,      SIGNS,          THERE,           NULL },
+    { CKM_HSMBRIDGE_SM4,           "HSMBRIDGE-SM4",           REMOTE_ALG_SM4,               REMOTE_HASH_NONE,     false, REMOTE_KEY_SM4,      CRYPTS,         THERE,           NULL },
+    { CKM_HSMBRIDGE_SM2_KEY_GEN,   "HSMBRIDGE-SM2-KEY-GEN",   REMOTE_ALG_KEY_GEN,           REMOTE_HASH_NONE,     false, REMOTE_KEY_SM2,      MAKES,          THERE,           NULL },
 };
 /* clang-format on */
 const size_t remote_mechanism_count = ARRAY_SIZE(remote_mechanisms);

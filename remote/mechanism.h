@@ -18,9 +18,13 @@ enum remote_key_type {
     REMOTE_KEY_AES,
     REMOTE_KEY_CHACHA20,
     REMOTE_KEY_GENERIC, /* HMAC */
+    REMOTE_KEY_FHE,     /* of homomorphic encryption: a pair, whose public half is not served */
+    REMOTE_KEY_SM2,
+    REMOTE_KEY_SM4,
     REMOTE_KEY_TYPE_COUNT
 };
-/* "rsa", "ec", "ed25519", "aes", "chacha20", "hmac": the words of `key_types`. */
+/* "rsa", "ec", "ed25519", "aes", "chacha20", "hmac", "fhe", "sm2", "sm4": the words of `key_types`.
+ */
 const char *remote_key_type_name(enum remote_key_type type);
 bool remote_key_type_symmetric(enum remote_key_type type);
 
@@ -59,6 +63,9 @@ enum remote_alg {
     REMOTE_ALG_AES_CBC_PAD, /* params.iv */
     REMOTE_ALG_AES_KEY_WRAP,
     REMOTE_ALG_BIGDL_NAME, /* unwraps; the input is the name of a data key */
+    REMOTE_ALG_FHE,        /* params.fhe; decrypts only */
+    REMOTE_ALG_SM2,        /* the message, signed with SM3 and the usual id. Result r||s */
+    REMOTE_ALG_SM4,        /* the service's own bytes, which nothing authenticates */
     /* of session keys only, by libcrypto */
     REMOTE_ALG_AES_ECB,
     REMOTE_ALG_AES_CTR,
@@ -70,6 +77,15 @@ enum remote_alg {
     REMOTE_ALG_COUNT
 };
 
+#define REMOTE_FHE_FORMAT_TOLD (-1) /* the ciphertext's own header says it */
+
+/* Of a public decryption; hsmbridge.h describes each. The handle is params.iv. */
+struct remote_fhe_params {
+    int type, format;
+    unsigned char *proof; /* the caller's room, used until the operation has ended; NULL: none */
+    unsigned long *proof_len; /* bytes of it, then bytes used; NULL: no proof is wanted */
+};
+
 /* How one operation is to be done. Plain data; the slices are borrowed. */
 struct remote_params {
     enum remote_alg alg;
@@ -77,11 +93,12 @@ struct remote_params {
     enum remote_hash mgf_hash; /* PSS, OAEP */
     size_t salt_len;           /* PSS, bytes */
     struct remote_slice aad;   /* AEAD associated data, OAEP label */
-    struct remote_slice iv;    /* AES modes, ChaCha20-Poly1305: what the caller chose */
+    struct remote_slice iv;    /* AES modes, ChaCha20-Poly1305, FHE: what the caller chose */
     size_t tag_len;            /* bytes of an AEAD's tag; HMAC: of what is kept, 0: all */
     unsigned counter_bits;     /* AES-CTR */
-    bool pinned;               /* decrypt with this version alone, whatever comes of it */
-    bool wrapping;             /* a key is wrapped or unwrapped: services may have words for that */
+    struct remote_fhe_params fhe;
+    bool pinned;         /* decrypt with this version alone, whatever comes of it */
+    bool wrapping;       /* a key is wrapped or unwrapped: services may have words for that */
     int64_t deadline_ms; /* monotonic; where the caller waits less long than the slot does; 0 */
 };
 

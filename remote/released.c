@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "remote/local/local.h"
+#include "remote/local/nonce.h"
 #include "remote/net/exchange.h"
 #include "slot_private.h"
 
@@ -92,7 +93,7 @@ static enum remote_rc seal(struct remote_secret_key *value, const struct remote_
 
     if (params->alg != REMOTE_ALG_AES_GCM)
         return run(value, params, params->iv, true, plain, out, err);
-    REMOTE_TRY(remote_local_random(nonce, sizeof(nonce), err));
+    REMOTE_TRY(remote_local_nonce(nonce, sizeof(nonce), err));
     remote_buf_append(out, nonce, sizeof(nonce));
     return run(value, params, remote_slice(nonce, sizeof(nonce)), true, plain, out, err);
 }

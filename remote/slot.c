@@ -269,6 +269,12 @@ const char *remote_slot_backend(const struct remote_slot *slot)
     return slot->ops ? slot->ops->name : "";
 }
 
+void remote_slot_describe(const struct remote_slot *slot, struct remote_buf *ret)
+{
+    if (slot->conn != NULL && slot->ops->describe != NULL)
+        slot->ops->describe(slot->conn, ret);
+}
+
 const struct remote_section *remote_slot_section(const struct remote_slot *slot)
 {
     return slot->section;
@@ -297,6 +303,11 @@ bool remote_slot_writable(const struct remote_slot *slot)
 bool remote_slot_allows(const struct remote_slot *slot, enum remote_allow what)
 {
     return (slot->policy.allow & (unsigned)what) != 0;
+}
+
+bool remote_slot_makes_keys(const struct remote_slot *slot)
+{
+    return slot->ops == NULL || remote_backend_has_op(slot->ops, REMOTE_OP_GENERATE);
 }
 
 bool remote_slot_has_random(const struct remote_slot *slot)

@@ -55,6 +55,8 @@ const char *remote_core_source(const struct remote_core *core);
 const char *remote_slot_name(const struct remote_slot *slot);
 size_t remote_slot_index(const struct remote_slot *slot);        /* in its core */
 const char *remote_slot_backend(const struct remote_slot *slot); /* "vault"; "" when unknown */
+/* Appends what else is known of the service, if anything: ", 4 parties" */
+void remote_slot_describe(const struct remote_slot *slot, struct remote_buf *ret);
 const struct remote_section *remote_slot_section(const struct remote_slot *slot);
 /* REMOTE_OK: usable (token present). Else why it is broken, text for the operator. */
 enum remote_rc remote_slot_status(const struct remote_slot *slot, struct remote_error *err);
@@ -70,6 +72,8 @@ enum remote_allow {
     REMOTE_ALLOW_LABEL = 1u << 4
 };
 bool remote_slot_allows(const struct remote_slot *slot, enum remote_allow what);
+/* Whether keys are made through its service's API at all, whoever may. */
+bool remote_slot_makes_keys(const struct remote_slot *slot);
 /* Whether the service could do this with some key of the row's type; the policy included. */
 bool remote_slot_can(const struct remote_slot *slot, const struct remote_mechanism *row);
 /* Whether session keys may be used with it, or made by it: only the policy is asked. */
@@ -166,6 +170,9 @@ struct remote_health { /* for `hsmbridge check` */
 /* One entry for each endpoint, at most max; *ret_count is set in any case. */
 enum remote_rc remote_slot_health(struct remote_slot *slot, struct remote_health *ret, size_t max,
                                   size_t *ret_count, struct remote_error *err) REMOTE_MUST_CHECK;
+/* Whether any endpoint answers and is well: one request to each until one is. */
+enum remote_rc remote_slot_reach(struct remote_slot *slot, struct remote_error *err)
+    REMOTE_MUST_CHECK;
 /* Logs in (or proves the token) now. */
 enum remote_rc remote_slot_prove(struct remote_slot *slot, struct remote_error *err)
     REMOTE_MUST_CHECK;

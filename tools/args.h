@@ -29,7 +29,9 @@ struct tools_args {
     const char *module;
     const char *dir, *from, *path, *transit_key; /* kes import */
     bool with_hmac, dry_run;
-    const char *files[TOOLS_LIST_MAX + 1]; /* quorum rewrap; NULL-ended */
+    const char *files[TOOLS_LIST_MAX + 1];              /* quorum rewrap; NULL-ended */
+    const char *format, *handle, *signatures, *request; /* zama */
+    uint64_t party;                                     /* the same; 0: any */
     uint64_t threads, pairs, block_ms;
     bool no_loop, markdown;
 };

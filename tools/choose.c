@@ -29,6 +29,8 @@ static const char *default_signature(const struct remote_key *key)
         return "EDDSA";
     case REMOTE_KEY_GENERIC:
         return "SHA256-HMAC";
+    case REMOTE_KEY_SM2:
+        return "HSMBRIDGE-SM2-SM3";
     default:
         return NULL;
     }
@@ -47,6 +49,8 @@ static const char *default_cipher(const struct remote_key *key)
                    : "AES-GCM";
     case REMOTE_KEY_CHACHA20:
         return "HSMBRIDGE-AEAD";
+    case REMOTE_KEY_SM4:
+        return "HSMBRIDGE-SM4";
     default:
         return NULL;
     }
@@ -96,6 +100,8 @@ static int find_row(const struct tools_args *args, const struct remote_key *key,
 
     if (!name)
         name = use & SIGNATURES ? default_signature(key) : default_cipher(key);
+    if (key->type == REMOTE_KEY_FHE)
+        return tools_fail(TOOLS_USAGE, "key '%s' (fhe) is for 'hsmbridge zama decrypt'", key->name);
     if (!name)
         return tools_fail(TOOLS_USAGE, "key '%s' (%s) is for %s", key->name,
                           remote_key_type_name(key->type),
@@ -121,6 +127,11 @@ static int read_aad(const struct tools_args *args, struct remote_buf *ret)
     return args->aad_file ? tools_io_read(args->aad_file, ret) : TOOLS_OK;
 }
 
+bool tools_choice_is_pair(const struct remote_mechanism *row)
+{
+    return row->alg == REMOTE_ALG_ECDSA || row->alg == REMOTE_ALG_SM2;
+}
+
 /* Options that this mechanism has no use for would be ignored in silence: refuse them. */
 static int check_options(const struct tools_args *args, const struct remote_mechanism *row)
 {
@@ -131,9 +142,9 @@ static int check_options(const struct tools_args *args, const struct remote_mech
         return tools_fail(TOOLS_USAGE, "--salt-length is for PSS, not for %s", row->name);
     if ((args->aad || args->aad_file) && !takes_aad)
         return tools_fail(TOOLS_USAGE, "%s takes no associated data", row->name);
-    if ((args->der || args->raw) && row->alg != REMOTE_ALG_ECDSA)
-        return tools_fail(TOOLS_USAGE, "--%s is for ECDSA, not for %s", args->der ? "der" : "raw",
-                          row->name);
+    if ((args->der || args->raw) && !tools_choice_is_pair(row))
+        return tools_fail(TOOLS_USAGE, "--%s is for ECDSA and SM2, not for %s",
+                          args->der ? "der" : "raw", row->name);
     if (args->der && args->raw)
         return tools_fail(TOOLS_USAGE, "--der and --raw exclude each other");
     if (args->digest && !hashes)

@@ -18,6 +18,8 @@ struct tools_choice {
  */
 int tools_choose(const struct tools_args *args, const struct remote_key *key, enum remote_use use,
                  struct tools_choice *ret);
+/* Whether a signature is a pair of numbers, and so may be DER. */
+bool tools_choice_is_pair(const struct remote_mechanism *row);
 void tools_choice_clear(struct tools_choice *choice);
 
 /* The input of a signature as the core wants it: the message, or its digest made here. */

@@ -8,6 +8,18 @@
 
 #define BACKENDS_MAX (TOOLS_COLUMNS_MAX - 4)
 
+/* A service that signs nothing may still have keys whose signatures are checked here. */
+static const char *share(const struct remote_backend_ops *backend,
+                         const struct remote_mechanism *row)
+{
+    if (!remote_backend_can(backend, row))
+        return "-";
+    return (row->uses & REMOTE_USE_SIGN) && !remote_key_type_symmetric(row->key) &&
+                   !remote_backend_has_op(backend, REMOTE_OP_SIGN)
+               ? "verify"
+               : "yes";
+}
+
 static int add_row(const struct remote_mechanism *row, struct tools_table *table)
 {
     CLEANUP(remote_buf_clear) struct remote_buf uses = { 0 };
@@ -20,7 +32,7 @@ static int add_row(const struct remote_mechanism *row, struct tools_table *table
         return tools_fail(TOOLS_FAILED, "out of memory");
     cells[2] = (const char *)uses.data;
     for (size_t i = 0; i < BACKENDS_MAX && (backend = remote_backend_at(i)); i++)
-        cells[columns++] = remote_backend_can(backend, row) ? "yes" : "-";
+        cells[columns++] = share(backend, row);
     cells[columns++] = row->served & REMOTE_SERVED_HERE ? "yes" : "-";
     tools_table_row(table, columns, cells);
     return TOOLS_OK;

@@ -31,7 +31,7 @@ static int run(const struct tools_args *args)
     if (remote_key_sign(target.key, &choice.params, remote_buf_slice(&input), &raw, &err) !=
         REMOTE_OK)
         return tools_fail_core(&err);
-    as_der = choice.row->alg == REMOTE_ALG_ECDSA && !args->raw;
+    as_der = tools_choice_is_pair(choice.row) && !args->raw;
     if (as_der)
         TOOLS_TRY(to_der(&raw, &der));
     return tools_output_result(args, target.key, choice.row->name, "signature",

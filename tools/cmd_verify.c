@@ -13,7 +13,7 @@ static int read_signature(const struct tools_args *args, const struct remote_key
     CLEANUP(remote_buf_clear) struct remote_buf read = { 0 };
     struct remote_error err = { 0 };
 
-    if (choice->row->alg != REMOTE_ALG_ECDSA || args->raw)
+    if (!tools_choice_is_pair(choice->row) || args->raw)
         return tools_io_read_decoded(args, args->signature, ret);
     TOOLS_TRY(tools_io_read_decoded(args, args->signature, &read));
     if (remote_local_ecdsa_from_der(remote_buf_slice(&read), (key->bits + 7) / 8, ret, &err) !=

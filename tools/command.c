@@ -25,6 +25,7 @@ const struct tools_command *const tools_commands[] = { /* in the order in which 
     &tools_cmd_ehsm,
     &tools_cmd_bigdl,
     &tools_cmd_quorum,
+    &tools_cmd_zama,
     &tools_cmd_bench,
     &tools_cmd_mechanisms,
     &tools_cmd_options,

@@ -24,7 +24,7 @@ extern const struct tools_command tools_cmd_bench, tools_cmd_bigdl, tools_cmd_ch
     tools_cmd_decrypt, tools_cmd_destroy, tools_cmd_ehsm, tools_cmd_encrypt, tools_cmd_generate,
     tools_cmd_import, tools_cmd_kes, tools_cmd_label, tools_cmd_list, tools_cmd_mechanisms,
     tools_cmd_options, tools_cmd_pem, tools_cmd_public, tools_cmd_quorum, tools_cmd_random,
-    tools_cmd_rotate, tools_cmd_sign, tools_cmd_verify, tools_cmd_version;
+    tools_cmd_rotate, tools_cmd_sign, tools_cmd_verify, tools_cmd_version, tools_cmd_zama;
 extern const struct tools_command *const tools_commands[];        /* NULL-ended */
 const struct tools_command *tools_command_find(const char *name); /* NULL: none */
 

@@ -27,6 +27,9 @@ static const struct kind {
     { "aes-256", { REMOTE_KEY_AES, 256, 0, 0 } },
     { "chacha20", { REMOTE_KEY_CHACHA20, 256, 0, 0 } },
     { "hmac", { REMOTE_KEY_GENERIC, 256, 0, 0 } },
+    { "sm2", { REMOTE_KEY_SM2, 256, NID_sm2, 0 } },
+    { "sm4-ctr", { REMOTE_KEY_SM4, 128, NID_sm4_ctr, 0 } },
+    { "sm4-cbc", { REMOTE_KEY_SM4, 128, NID_sm4_cbc, 0 } },
 };
 
 int tools_key_kind(const char *word, struct remote_key_spec *ret)

@@ -145,7 +145,9 @@ void tools_output_key_kind(const struct remote_key *key, struct remote_buf *ret)
     remote_buf_append_str(ret, remote_key_type_name(key->type));
     if (key->type == REMOTE_KEY_EC)
         remote_buf_printf(ret, " %s", curve_name(key->curve));
-    else if (key->type != REMOTE_KEY_ED25519 && key->bits)
+    else if (key->type == REMOTE_KEY_SM4)
+        remote_buf_append_str(ret, key->curve == NID_sm4_cbc ? " CBC" : " CTR");
+    else if (key->type != REMOTE_KEY_ED25519 && key->type != REMOTE_KEY_SM2 && key->bits)
         remote_buf_printf(ret, " %u", key->bits);
 }
 

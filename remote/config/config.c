@@ -90,52 +90,79 @@ static bool name_is_fit(const char *name)
     return strcmp(printable, name) == 0;
 }
 
-static const struct remote_section *find_slot(const struct remote_config *config, const char *name)
+/* Sections of front ends, which read them: the core keeps what they say. */
+static const struct front {
+    const char *kind;
+    bool has_name;
+} fronts[] = {
+    { "kes", false },
+    { "kes-policy", true },
+};
+
+struct sections { /* where those of one sort are */
+    struct remote_section ***list;
+    size_t *count;
+};
+
+static const struct remote_section *find_section(const struct sections *sections, const char *kind,
+                                                 const char *name)
 {
-    for (size_t i = 0; i < config->slot_count; i++) {
-        if (strcmp(remote_section_name(config->slots[i]), name) == 0)
-            return config->slots[i];
+    for (size_t i = 0; i < *sections->count; i++) {
+        const struct remote_section *section = (*sections->list)[i];
+
+        if (strcmp(remote_section_kind(section), kind) == 0 &&
+            strcmp(remote_section_name(section), name) == 0)
+            return section;
     }
     return NULL;
 }
 
-static enum remote_rc append_slot(struct reader *r, const char *name)
+/* name: NULL, of a kind that has one section. */
+static enum remote_rc append_section(struct reader *r, const struct sections *sections,
+                                     const char *kind, const char *name)
 {
-    struct remote_config *config = r->config;
-    struct remote_section **slots;
+    size_t count = *sections->count;
+    struct remote_section **list = reallocarray(*sections->list, count + 1, sizeof(*list));
     char where[512];
 
-    slots = reallocarray(config->slots, config->slot_count + 1, sizeof(*slots));
-    if (!slots)
+    if (!list)
         return REMOTE_FAIL(r->err, REMOTE_E_NOMEM, "out of memory");
-    config->slots = slots;
+    *sections->list = list;
     snprintf(where, sizeof(where), "%s:%u", r->file->name, r->line);
-    REMOTE_TRY(remote_section_new(name, where, r->file->is_private, &r->section, r->err));
-    config->slots[config->slot_count++] = r->section;
+    REMOTE_TRY(remote_section_new(kind, name, where, r->file->is_private, &r->section, r->err));
+    list[count] = r->section;
+    *sections->count = count + 1;
     return REMOTE_OK;
+}
+
+static void add_section(struct reader *r, const struct sections *sections, const char *kind,
+                        const char *name)
+{
+    const struct remote_section *namesake = find_section(sections, kind, name ? name : "");
+    char text[REMOTE_ERROR_TEXT_MAX];
+
+    r->rc = append_section(r, sections, kind, name);
+    if (r->rc != REMOTE_OK || !namesake)
+        return;
+    snprintf(text, sizeof(text),
+             name ? "this name is taken in %s; give each %s its own"
+                  : "this section stands in %s already; there is one [%s]",
+             remote_section_where(namesake), kind);
+    fail_line(r, text);
 }
 
 static void open_slot(struct reader *r, const char *name)
 {
-    const struct remote_section *namesake = find_slot(r->config, name);
-    char text[REMOTE_ERROR_TEXT_MAX];
+    const struct sections slots = { &r->config->slots, &r->config->slot_count };
 
-    if (!name_is_fit(name)) {
+    if (!name_is_fit(name))
         fail(r, "[slot %.40s]: a slot's name has 1 to %d bytes of text, without '/', ';' and '\"'",
              name, REMOTE_SLOT_NAME_MAX);
-        return;
-    }
-    if (r->config->slot_count == REMOTE_SLOTS_MAX) {
+    else if (r->config->slot_count == REMOTE_SLOTS_MAX)
         fail(r, "[slot %s]: there are more than %d slots; use several configurations", name,
              REMOTE_SLOTS_MAX);
-        return;
-    }
-    r->rc = append_slot(r, name);
-    if (r->rc != REMOTE_OK || !namesake)
-        return;
-    snprintf(text, sizeof(text), "this name is taken in %s; give each slot its own",
-             remote_section_where(namesake));
-    fail_line(r, text);
+    else
+        add_section(r, &slots, "slot", name);
 }
 
 static char *trim(char *text)
@@ -150,10 +177,36 @@ static char *trim(char *text)
     return text;
 }
 
+/* The name in a title "KIND NAME", "" when none is given; NULL: of another kind. */
+static char *name_in(char *title, const char *kind)
+{
+    size_t len = strlen(kind);
+
+    if (strncmp(title, kind, len) != 0 || !strchr(BLANKS, title[len]))
+        return NULL; /* strchr() finds the end of the text too */
+    return trim(title + len);
+}
+
+/* False: no front end has such a section. */
+static bool open_front(struct reader *r, char *title)
+{
+    const struct sections sections = { &r->config->fronts, &r->config->front_count };
+
+    for (size_t i = 0; i < ARRAY_SIZE(fronts); i++) {
+        char *name = name_in(title, fronts[i].kind);
+
+        if (!name || (!fronts[i].has_name && name[0] != '\0'))
+            continue;
+        add_section(r, &sections, fronts[i].kind, fronts[i].has_name ? name : NULL);
+        return true;
+    }
+    return false;
+}
+
 /* line: from '[' to its end */
 static void open_section(struct reader *r, char *line)
 {
-    char *end = strchr(line, ']'), *title;
+    char *end = strchr(line, ']'), *title, *name;
 
     if (!end) {
         fail(r, "'[' without ']'; write [slot NAME] or [hsmbridge]");
@@ -168,10 +221,9 @@ static void open_section(struct reader *r, char *line)
     title = trim(line + 1);
     if (strcmp(title, "hsmbridge") == 0)
         r->section = r->config->global;
-    else if (strcmp(title, "slot") == 0 || strncmp(title, "slot ", 5) == 0 ||
-             strncmp(title, "slot\t", 5) == 0)
-        open_slot(r, trim(title + 4));
-    else
+    else if ((name = name_in(title, "slot")) != NULL)
+        open_slot(r, name);
+    else if (!open_front(r, title))
         fail(r, "unknown section [%.40s]; there are [hsmbridge] and [slot NAME]", title);
 }
 
@@ -447,7 +499,7 @@ static enum remote_rc begin(struct remote_config *config, const char *source,
     config->source = strdup(source);
     if (!config->source)
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
-    return remote_section_new(NULL, source, false, &config->global, err);
+    return remote_section_new("hsmbridge", NULL, source, false, &config->global, err);
 }
 
 static enum remote_rc finish(struct remote_config *config, struct remote_config *ret,
@@ -512,6 +564,9 @@ void remote_config_clear(struct remote_config *config)
     for (size_t i = 0; i < config->slot_count; i++)
         remote_section_free(config->slots[i]);
     free(config->slots);
+    for (size_t i = 0; i < config->front_count; i++)
+        remote_section_free(config->fronts[i]);
+    free(config->fronts);
     for (size_t i = 0; i < config->file_count; i++) {
         free(config->files[i].name);
         remote_secret_clear(&config->files[i].text);

@@ -39,13 +39,15 @@ extern const struct remote_option remote_options_global[]; /* [hsmbridge] */
 extern const struct remote_option remote_options_slot[];   /* every slot */
 extern const struct remote_option remote_options_https[];  /* every HTTPS or gRPC slot */
 
-struct remote_section; /* one [slot NAME], or [hsmbridge] */
+struct remote_section; /* one [slot NAME], [hsmbridge], or of a front end: [kes] */
 struct remote_config_file;
 struct remote_config {
     char *source; /* the path, or the default pair, for messages */
     struct remote_section *global;
     struct remote_section **slots; /* in file order */
     size_t slot_count;
+    struct remote_section **fronts; /* [kes], [kes-policy NAME]: the front end checks its own */
+    size_t front_count;
     struct remote_config_file *files; /* config.c's: the bytes that values point into */
     size_t file_count;
 };
@@ -82,7 +84,8 @@ struct remote_config_stamp {
 void remote_config_stamp(const char *path, struct remote_config_stamp *ret);
 
 /* ---- one section ---- */
-const char *remote_section_name(const struct remote_section *section); /* the slot's */
+const char *remote_section_kind(const struct remote_section *section); /* "slot", "kes", ... */
+const char *remote_section_name(const struct remote_section *section); /* "": it has none */
 /* "FILE:LINE" where the section begins; for messages. */
 const char *remote_section_where(const struct remote_section *section);
 /* REMOTE_OK, or why this slot is broken (duplicate name, unknown backend, bad option ...). */

@@ -17,7 +17,8 @@ struct entry {                /* one line */
 };
 
 struct remote_section {
-    char *name; /* NULL: [hsmbridge] */
+    const char *kind; /* "slot", "hsmbridge", ... */
+    char *name;       /* NULL: there is one of its kind */
     char *title;
     char *where;
     bool file_private; /* only its owner may read the file, so it may hold a typed secret */
@@ -26,17 +27,19 @@ struct remote_section {
     size_t count, cap;
 };
 
-enum remote_rc remote_section_new(const char *name, const char *where, bool file_private,
-                                  struct remote_section **ret, struct remote_error *err)
+enum remote_rc remote_section_new(const char *kind, const char *name, const char *where,
+                                  bool file_private, struct remote_section **ret,
+                                  struct remote_error *err)
 {
     struct remote_section *section = calloc(1, sizeof(*section));
 
     if (!section)
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
+    section->kind = kind;
     section->file_private = file_private;
     section->where = strdup(where);
     section->name = name ? strdup(name) : NULL;
-    if (asprintf(&section->title, name ? "[slot %s]" : "[hsmbridge]", name) < 0)
+    if (asprintf(&section->title, "[%s%s%s]", kind, name ? " " : "", name ? name : "") < 0)
         section->title = NULL;
     if (!section->where || !section->title || (name && !section->name)) {
         remote_section_free(section);
@@ -74,6 +77,11 @@ enum remote_rc remote_section_add(struct remote_section *section, const char *fi
     section->entries[section->count++] =
         (struct entry){ .name = option, .value = value, .file = file, .line = line };
     return REMOTE_OK;
+}
+
+const char *remote_section_kind(const struct remote_section *section)
+{
+    return section->kind;
 }
 
 const char *remote_section_name(const struct remote_section *section)
@@ -157,6 +165,7 @@ static enum remote_rc fail_unknown(const struct remote_section *section, const s
                                    const struct remote_option *const *tables,
                                    struct remote_error *err)
 {
+    bool slot = strcmp(section->kind, "slot") == 0;
     char near[64], text[128];
 
     remote_option_suggest(tables, entry->name, near, sizeof(near));
@@ -164,8 +173,7 @@ static enum remote_rc fail_unknown(const struct remote_section *section, const s
         snprintf(text, sizeof(text), "unknown option; did you mean '%s'?", near);
     else
         snprintf(text, sizeof(text), "unknown option; hsmbridge.conf(5) lists those of %.32s",
-                 section->name ? remote_section_text(section, "backend", "each backend")
-                               : "[hsmbridge]");
+                 slot ? remote_section_text(section, "backend", "each backend") : section->title);
     return entry_fail(section, entry, err, text);
 }
 

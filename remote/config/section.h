@@ -5,10 +5,13 @@
 
 #include "config.h"
 
-/* name: the slot's, NULL for [hsmbridge]. where: "FILE:LINE". file_private: see section.c. */
-enum remote_rc remote_section_new(const char *name, const char *where, bool file_private,
-                                  struct remote_section **ret, struct remote_error *err)
-    REMOTE_MUST_CHECK;
+/*
+ * kind: static, "slot" of [slot NAME]. name: NULL for [hsmbridge]. where: "FILE:LINE".
+ * file_private: see section.c.
+ */
+enum remote_rc remote_section_new(const char *kind, const char *name, const char *where,
+                                  bool file_private, struct remote_section **ret,
+                                  struct remote_error *err) REMOTE_MUST_CHECK;
 void remote_section_free(struct remote_section *section);
 
 /* One OPTION = VALUE line. All texts are borrowed: they live as long as the configuration. */

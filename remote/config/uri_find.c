@@ -95,13 +95,14 @@ enum remote_rc remote_uri_check_slot(struct remote_core *core, const struct remo
 
 /* ---- keys ---- */
 
-/* RFC 7512 2.3: type=private and type=public both mean a key pair of ours. */
+/* RFC 7512 2.3: type=private and type=public both mean a key pair of ours, where it is one. */
 static bool is_of_class(const struct remote_uri *uri, const struct remote_key *key)
 {
     bool symmetric = remote_key_type_symmetric(key->type);
 
     switch (uri->class) {
     case REMOTE_URI_PRIVATE:
+        return !symmetric && !key->public_only;
     case REMOTE_URI_PUBLIC:
         return !symmetric;
     case REMOTE_URI_SECRET_KEY:

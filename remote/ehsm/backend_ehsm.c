@@ -12,7 +12,9 @@
 
 /* Up to v0.4.0 what is sealed must be no longer than what may be sealed. */
 #define OLD_SEALED_MAX EHSM_PLAIN_MAX
+#define SEALED_SPARE 30 /* payload_checker.js */
 #define PKCS1_OVERHEAD 11
+#define SM4_BLOCK 16
 
 #define RAW (1u << REMOTE_HASH_NONE)
 
@@ -25,6 +27,8 @@ static const struct remote_backend_alg ehsm_algs[] = {
     { REMOTE_ALG_RSA_OAEP, 1u << REMOTE_HASH_SHA1 | 1u << REMOTE_HASH_SHA256 },
     { REMOTE_ALG_AES_GCM, RAW },
     { REMOTE_ALG_AEAD, RAW },
+    { REMOTE_ALG_SM2, RAW },
+    { REMOTE_ALG_SM4, RAW },
     { REMOTE_ALG_NONE, 0 },
 };
 
@@ -110,21 +114,36 @@ static const char *sign_padding(const struct remote_params *params)
     return params->alg == REMOTE_ALG_RSA_PSS ? "EH_RSA_PKCS1_PSS" : "EH_PAD_NONE";
 }
 
+/* The enclave hashes once more what it calls an SM2 digest, so that the message has to travel. */
+static enum remote_rc add_message(struct ehsm_payload *payload, const struct remote_op *op,
+                                  struct remote_error *err)
+{
+    struct remote_slice in = op->items[0].in;
+    bool sm2 = op->params.alg == REMOTE_ALG_SM2;
+    const char *mode = sm2 ? "EH_SM3" : digest_of(in.len);
+
+    if (mode == NULL)
+        return REMOTE_FAIL(err, REMOTE_E_LENGTH,
+                           "eHSM-KMS signs digests of 28, 32, 48 or 64 bytes, not %zu", in.len);
+    if (in.len == 0 || in.len > EHSM_PLAIN_MAX)
+        return REMOTE_FAIL(err, REMOTE_E_LENGTH,
+                           "eHSM-KMS signs messages of 1 to %d bytes, not %zu", EHSM_PLAIN_MAX,
+                           in.len);
+    ehsm_add_bytes(payload, "message", in);
+    ehsm_add_word(payload, "message_type", sm2 ? "EH_RAW" : "EH_DIGEST");
+    ehsm_add_word(payload, "digest_mode", mode);
+    return REMOTE_OK;
+}
+
 static enum remote_rc build_sign(struct remote_conn *conn, const struct remote_op *op,
                                  const struct remote_grant *grant, unsigned attempt,
                                  struct remote_request *request, struct remote_error *err)
 {
     struct ehsm_payload payload = { 0 };
-    struct remote_slice digest = op->items[0].in;
 
     (void)attempt;
-    if (digest_of(digest.len) == NULL)
-        return REMOTE_FAIL(err, REMOTE_E_LENGTH,
-                           "eHSM-KMS signs digests of 28, 32, 48 or 64 bytes, not %zu", digest.len);
+    REMOTE_TRY(add_message(&payload, op, err));
     ehsm_add_word(&payload, "keyid", op->key->version_id);
-    ehsm_add_bytes(&payload, "message", digest);
-    ehsm_add_word(&payload, "message_type", "EH_DIGEST");
-    ehsm_add_word(&payload, "digest_mode", digest_of(digest.len));
     ehsm_add_word(&payload, "padding_mode", sign_padding(&op->params));
     return ehsm_send(conn, grant, "Sign", &payload, request, err);
 }
@@ -138,7 +157,7 @@ static enum remote_rc parse_sign(struct remote_conn *conn, struct remote_op *op,
 
     (void)conn;
     REMOTE_TRY(ehsm_reply(op, reply, &json, err));
-    if (op->params.alg != REMOTE_ALG_ECDSA)
+    if (op->params.alg != REMOTE_ALG_ECDSA && op->params.alg != REMOTE_ALG_SM2)
         return ehsm_take_bytes(json, "result.signature", &op->items[0].out, err);
     REMOTE_TRY(ehsm_take_bytes(json, "result.signature", &der, err));
     rc = remote_local_ecdsa_from_der(remote_buf_slice(&der), (op->key->bits + 7) / 8,
@@ -148,13 +167,29 @@ static enum remote_rc parse_sign(struct remote_conn *conn, struct remote_op *op,
     return REMOTE_FAIL(err, REMOTE_E_PROTOCOL, "the answer's signature is none of this curve");
 }
 
-/* ---- AES: the service's own form is ciphertext, IV, tag; the core's has the IV in front ---- */
+/* ---- AES: the service's own form is ciphertext, IV, tag; the core's has the IV in front.
+ * ---- SM4: ciphertext, IV ---- */
 
-/* A server of the older kind encrypts more than it takes back. */
-static size_t plain_max(const struct ehsm *ehsm)
+static size_t ehsm_sealed_max(const struct remote_key *key, size_t len)
 {
-    return atomic_load(&ehsm->era) == EHSM_ERA_OLD ? OLD_SEALED_MAX - EHSM_OVERHEAD
-                                                   : EHSM_PLAIN_MAX;
+    if (key->type != REMOTE_KEY_SM4)
+        return len + EHSM_OVERHEAD;
+    if (key->curve == NID_sm4_cbc)
+        len += SM4_BLOCK - len % SM4_BLOCK; /* PKCS #7 */
+    return len + SM4_BLOCK;
+}
+
+/* The service encrypts more than it takes back: what it seals must be as short as it may be sent.
+ */
+static size_t plain_max(const struct ehsm *ehsm, const struct remote_key *key)
+{
+    size_t sealed =
+        atomic_load(&ehsm->era) == EHSM_ERA_OLD ? OLD_SEALED_MAX : EHSM_PLAIN_MAX + SEALED_SPARE;
+    size_t plain = sealed - (key->type == REMOTE_KEY_SM4 ? SM4_BLOCK : EHSM_OVERHEAD);
+
+    if (key->curve == NID_sm4_cbc)
+        plain -= plain % SM4_BLOCK + 1;
+    return plain < EHSM_PLAIN_MAX ? plain : EHSM_PLAIN_MAX;
 }
 
 static enum remote_rc check_aad(const struct remote_op *op, struct remote_error *err)
@@ -177,7 +212,7 @@ static enum remote_rc build_encrypt(struct remote_conn *conn, const struct remot
 {
     struct ehsm_payload payload = { 0 };
     struct remote_slice plain = op->items[0].in;
-    size_t max = plain_max((const struct ehsm *)conn);
+    size_t max = plain_max((const struct ehsm *)conn, op->key);
 
     (void)attempt;
     if (plain.len == 0 || plain.len > max)
@@ -205,17 +240,19 @@ static enum remote_rc parse_encrypt(struct remote_conn *conn, struct remote_op *
     CLEANUP(remote_json_free) remote_json *json = NULL;
     CLEANUP(remote_buf_clear) struct remote_buf blob = { 0 };
     struct remote_item *item = &op->items[0];
+    size_t due;
 
     (void)conn;
     REMOTE_TRY(ehsm_reply(op, reply, &json, err));
     REMOTE_TRY(ehsm_take_bytes(json, "result.ciphertext", &blob, err));
-    if (blob.len != item->in.len + EHSM_OVERHEAD)
+    due = ehsm_sealed_max(op->key, item->in.len);
+    if (blob.len != due)
         return REMOTE_FAIL(err, REMOTE_E_PROTOCOL, "a ciphertext of %zu bytes where %zu are due",
-                           blob.len, item->in.len + EHSM_OVERHEAD);
-    if (op->params.alg == REMOTE_ALG_AEAD)
-        remote_buf_append(&item->out, blob.data, blob.len);
-    else
+                           blob.len, due);
+    if (op->params.alg == REMOTE_ALG_AES_GCM)
         append_iv_first(&item->out, &blob);
+    else
+        remote_buf_append(&item->out, blob.data, blob.len);
     return remote_buf_check(&item->out, err);
 }
 
@@ -226,7 +263,7 @@ static enum remote_rc add_blob(struct ehsm_payload *payload, const struct remote
     struct remote_slice in = op->items[0].in;
     size_t body = in.len - EHSM_OVERHEAD;
 
-    if (op->params.alg == REMOTE_ALG_AEAD) {
+    if (op->params.alg != REMOTE_ALG_AES_GCM) {
         ehsm_add_bytes(payload, "ciphertext", in);
         return REMOTE_OK;
     }
@@ -242,13 +279,13 @@ static enum remote_rc build_open(struct remote_conn *conn, const struct remote_o
                                  struct remote_error *err)
 {
     struct ehsm_payload payload = { 0 };
-    size_t len = op->items[0].in.len, max = plain_max((const struct ehsm *)conn) + EHSM_OVERHEAD;
+    size_t len = op->items[0].in.len, min = ehsm_sealed_max(op->key, 1);
+    size_t max = ehsm_sealed_max(op->key, plain_max((const struct ehsm *)conn, op->key));
     enum remote_rc rc;
 
-    if (len <= EHSM_OVERHEAD || len > max)
+    if (len < min || len > max)
         return REMOTE_FAIL(err, REMOTE_E_LENGTH,
-                           "a ciphertext of eHSM-KMS has %d to %zu bytes, not %zu",
-                           EHSM_OVERHEAD + 1, max, len);
+                           "a ciphertext of eHSM-KMS has %zu to %zu bytes, not %zu", min, max, len);
     REMOTE_TRY(check_aad(op, err));
     ehsm_add_word(&payload, "keyid", op->key->version_id);
     add_aad(&payload, op);
@@ -291,7 +328,7 @@ static bool has_due_length(const struct remote_op *op)
         return len <= k - PKCS1_OVERHEAD;
     if (op->params.alg == REMOTE_ALG_RSA_OAEP)
         return len <= k - 2 * remote_hash_size(op->params.hash) - 2;
-    return len + EHSM_OVERHEAD == op->items[0].in.len;
+    return ehsm_sealed_max(op->key, len) == op->items[0].in.len;
 }
 
 /*
@@ -303,10 +340,14 @@ static enum remote_rc parse_decrypt(struct remote_conn *conn, struct remote_op *
                                     const struct remote_reply *reply, struct remote_error *err)
 {
     CLEANUP(remote_json_free) remote_json *json = NULL;
+    enum remote_rc rc;
     size_t len;
 
     (void)conn;
-    REMOTE_TRY(ehsm_reply(op, reply, &json, err));
+    rc = ehsm_reply(op, reply, &json, err);
+    if (rc == REMOTE_E_CRYPTO && op->params.alg == REMOTE_ALG_SM4) /* the padding is wrong */
+        return REMOTE_FAIL(err, REMOTE_E_DATA, "it does not open");
+    REMOTE_TRY(rc);
     REMOTE_TRY(ehsm_take_bytes(json, "result.plaintext", &op->items[0].out, err));
     if (has_due_length(op))
         return REMOTE_OK;
@@ -314,14 +355,9 @@ static enum remote_rc parse_decrypt(struct remote_conn *conn, struct remote_op *
     remote_buf_clear(&op->items[0].out);
     if (is_rsa(op))
         return REMOTE_FAIL(err, REMOTE_E_DATA, "it does not open");
-    return REMOTE_FAIL(err, REMOTE_E_PROTOCOL, "a plaintext of %zu bytes where %zu are due", len,
-                       op->items[0].in.len - EHSM_OVERHEAD);
-}
-
-static size_t ehsm_sealed_max(const struct remote_key *key, size_t len)
-{
-    (void)key;
-    return len + EHSM_OVERHEAD;
+    return REMOTE_FAIL(err, REMOTE_E_PROTOCOL,
+                       "a plaintext of %zu bytes, which a ciphertext of %zu does not have", len,
+                       op->items[0].in.len);
 }
 
 /* ---- health, and documents ---- */
@@ -449,6 +485,8 @@ const struct remote_backend_ops remote_backend_ehsm = {
         [REMOTE_KEY_RSA] = { 2048, 4096 },
         [REMOTE_KEY_EC] = { 224, 521 },
         [REMOTE_KEY_AES] = { 128, 256 },
+        [REMOTE_KEY_SM2] = { 256, 256 },
+        [REMOTE_KEY_SM4] = { 128, 128 },
     },
     .curves = ehsm_curves,
     .timeout_ms = 3000,

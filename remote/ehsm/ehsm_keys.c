@@ -20,7 +20,7 @@
 
 static bool is_pair(const struct ehsm_facts *facts)
 {
-    return facts->spec->type == REMOTE_KEY_RSA || facts->spec->type == REMOTE_KEY_EC;
+    return !remote_key_type_symmetric(facts->spec->type);
 }
 
 static unsigned uses_of(const struct ehsm_facts *facts)
@@ -28,11 +28,16 @@ static unsigned uses_of(const struct ehsm_facts *facts)
     const unsigned seals =
         REMOTE_USE_ENCRYPT | REMOTE_USE_DECRYPT | REMOTE_USE_WRAP | REMOTE_USE_UNWRAP;
 
+    if (facts->spec->type == REMOTE_KEY_SM4) /* nothing authenticates it: it carries no keys */
+        return REMOTE_USE_ENCRYPT | REMOTE_USE_DECRYPT;
     if (!is_pair(facts))
         return seals;
     if (facts->usage == EHSM_USAGE_SIGN)
         return REMOTE_USE_SIGN | REMOTE_USE_VERIFY;
-    /* An EC key that is for encryption can be made, and does nothing at all. */
+    /*
+     * An EC key that is for encryption can be made, and does nothing at all. With an SM2 key a
+     * decryption that failed cannot be told from one that succeeded: parse_decrypt().
+     */
     return facts->usage == EHSM_USAGE_ENCRYPT && facts->spec->type == REMOTE_KEY_RSA ? seals : 0;
 }
 
@@ -65,6 +70,7 @@ static enum remote_rc fill(const struct ehsm_facts *facts, const char *keyid,
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
     key->type = facts->spec->type;
     key->bits = facts->spec->bits;
+    key->curve = facts->spec->curve;
     key->enabled = key->latest = facts->enabled;
     key->created = facts->created;
     key->not_after = facts->expires;
@@ -187,7 +193,7 @@ static void add_usage_probe(struct ehsm_payload *payload, const struct ehsm_spec
 
     ehsm_add_bytes(payload, "message", remote_slice(zeros, DIGEST));
     ehsm_add_word(payload, "message_type", "EH_DIGEST");
-    ehsm_add_word(payload, "digest_mode", "EH_SHA_256");
+    ehsm_add_word(payload, "digest_mode", spec->type == REMOTE_KEY_SM2 ? "EH_SM3" : "EH_SHA_256");
     ehsm_add_word(payload, "padding_mode", rsa ? "EH_RSA_PKCS1" : "EH_PAD_NONE");
     ehsm_add_bytes(payload, "signature", remote_slice(zeros, rsa ? spec->bits / 8 : EC_SIGNATURE));
 }

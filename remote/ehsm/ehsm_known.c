@@ -33,6 +33,9 @@ static const struct ehsm_spec specs[] = {
     { "EH_EC_P256K",    REMOTE_KEY_EC,  256,  NID_secp256k1 },
     { "EH_EC_P384",     REMOTE_KEY_EC,  384,  NID_secp384r1 },
     { "EH_EC_P521",     REMOTE_KEY_EC,  521,  NID_secp521r1 },
+    { "EH_SM2",         REMOTE_KEY_SM2, 256,  NID_sm2 },
+    { "EH_SM4_CTR",     REMOTE_KEY_SM4, 128,  NID_sm4_ctr },
+    { "EH_SM4_CBC",     REMOTE_KEY_SM4, 128,  NID_sm4_cbc },
 };
 /* clang-format on */
 
@@ -48,7 +51,7 @@ const char *ehsm_wire_spec(const struct remote_key_spec *spec)
 {
     for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
         if (specs[i].type == spec->type && specs[i].bits == spec->bits &&
-            (spec->type != REMOTE_KEY_EC || specs[i].curve == spec->curve))
+            (spec->curve == 0 || specs[i].curve == spec->curve))
             return specs[i].wire;
     return NULL;
 }

@@ -15,14 +15,14 @@ static enum remote_rc choose_usage(const struct remote_key_spec *spec, const cha
     bool signs = (spec->uses & REMOTE_USE_SIGN) != 0;
     bool opens = (spec->uses & REMOTE_USE_DECRYPT) != 0;
 
-    if (spec->type == REMOTE_KEY_AES) {
+    if (remote_key_type_symmetric(spec->type)) {
         *ret = "EH_KEYUSAGE_ENCRYPT_DECRYPT";
         return REMOTE_OK;
     }
-    if ((signs && opens) || (opens && spec->type == REMOTE_KEY_EC))
+    if ((signs && opens) || (opens && spec->type != REMOTE_KEY_RSA))
         return REMOTE_FAIL(err, REMOTE_E_PARAM,
-                           "a key of eHSM-KMS signs or decrypts, not both, and an EC key only "
-                           "signs: ask for one of them");
+                           "a key of eHSM-KMS signs or decrypts, not both, and an EC or SM2 key "
+                           "only signs: ask for one of them");
     *ret = opens ? "EH_KEYUSAGE_ENCRYPT_DECRYPT" : "EH_KEYUSAGE_SIGN_VERIFY";
     return REMOTE_OK;
 }
@@ -143,9 +143,9 @@ static enum remote_rc add_material(struct remote_conn *conn, const struct remote
 
 static enum remote_rc check_import(const struct remote_op *op, struct remote_error *err)
 {
-    if (op->spec.type != REMOTE_KEY_AES)
-        return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED, "key '%s': eHSM-KMS takes in AES keys only",
-                           op->name);
+    if (!remote_key_type_symmetric(op->spec.type))
+        return REMOTE_FAIL(err, REMOTE_E_UNSUPPORTED,
+                           "key '%s': eHSM-KMS takes in AES and SM4 keys only", op->name);
     if (op->material.len * 8 != op->spec.bits)
         return REMOTE_FAIL(err, REMOTE_E_DATA, "key '%s': %zu bytes are no AES key of %u bits",
                            op->name, op->material.len, op->spec.bits);

@@ -11,6 +11,7 @@
  */
 #include "kes_stored.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <time.h>
 
@@ -19,6 +20,7 @@
 #include "remote/json.h"
 
 #define TEXT_MAX 65536
+#define NANOS_MAX 999999999
 #define WIRE_VARINT 0 /* protobuf's wire types */
 #define WIRE_BYTES 2
 
@@ -123,6 +125,24 @@ static bool read_key(struct remote_slice message, struct remote_secret *ret, uin
            remote_secret_set(ret, key.bytes.data, key.bytes.len, NULL) == REMOTE_OK;
 }
 
+/* An identity is hex; whatever else stood there would go into answers and logs. */
+static void set_creator(struct kes_stored *stored, struct remote_slice text)
+{
+    if (text.data == NULL || text.len > KES_IDENTITY_LEN)
+        return;
+    for (size_t i = 0; i < text.len; i++)
+        if (!isalnum(text.data[i]))
+            return;
+    memcpy(stored->created_by, text.data, text.len);
+    stored->created_by[text.len] = '\0';
+}
+
+static void set_time(struct kes_stored *stored, uint64_t seconds, uint64_t nanos)
+{
+    stored->created = seconds <= INT64_MAX ? (int64_t)seconds : 0;
+    stored->created_ns = nanos <= NANOS_MAX ? (int32_t)nanos : 0;
+}
+
 static bool set_type(struct kes_stored *stored, uint64_t type)
 {
     stored->type = type == 2 ? REMOTE_KEY_CHACHA20 : REMOTE_KEY_AES;
@@ -142,9 +162,12 @@ static bool read_message_field(const struct field *field, struct kes_stored *sto
     case 3:
         if (!read_pair(field->bytes, &seconds, &number))
             return false;
-        stored->created = seconds.value <= INT64_MAX ? (int64_t)seconds.value : 0;
+        set_time(stored, seconds.value, number);
         return true;
-    default: /* who made it, and what newer versions may add */
+    case 4:
+        set_creator(stored, field->bytes);
+        return true;
+    default: /* what newer versions may add */
         return true;
     }
 }
@@ -176,13 +199,22 @@ static bool read_algorithm(const char *name, struct kes_stored *stored)
            set_type(stored, 2);
 }
 
-static int64_t read_time(const char *text)
+/* RFC 3339 with a 'Z', as Go writes it; its fraction has one to nine digits. */
+static void read_time(const char *text, struct kes_stored *stored)
 {
     struct tm tm = { 0 };
+    const char *rest = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+    uint64_t nanos = 0;
+    int64_t seconds;
 
-    if (text == NULL || strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) == NULL)
-        return 0;
-    return (int64_t)timegm(&tm);
+    if (rest == NULL)
+        return;
+    if (*rest == '.')
+        rest++;
+    for (int i = 0; i < 9; i++)
+        nanos = nanos * 10 + (isdigit((unsigned char)*rest) ? (uint64_t)(*rest++ - '0') : 0);
+    seconds = (int64_t)timegm(&tm);
+    set_time(stored, seconds > 0 ? (uint64_t)seconds : 0, nanos);
 }
 
 static enum remote_rc read_json(struct remote_slice text, struct kes_stored *stored,
@@ -195,7 +227,8 @@ static enum remote_rc read_json(struct remote_slice text, struct kes_stored *sto
         decode(remote_json_slice(json, "bytes"), &stored->cipher, NULL) != REMOTE_OK ||
         stored->cipher.len != KES_KEY_LEN)
         return REMOTE_FAIL(err, REMOTE_E_DATA, "JSON, but of no key as older versions stored it");
-    stored->created = read_time(remote_json_text(json, "created_at"));
+    read_time(remote_json_text(json, "created_at"), stored);
+    set_creator(stored, remote_json_slice(json, "created_by"));
     return REMOTE_OK;
 }
 
@@ -223,6 +256,78 @@ enum remote_rc kes_stored_read(struct remote_slice text, struct kes_stored *ret,
         return rc;
     }
     *ret = stored;
+    return REMOTE_OK;
+}
+
+/* ---- writing ---- */
+
+/* Two keys, a time and an identity with what is around them. */
+#define RAW_MAX (2 * (4 + KES_KEY_LEN + 2) + 2 + 2 * (1 + 10) + 2 + KES_IDENTITY_LEN)
+
+static void put_byte(struct remote_secret *to, unsigned char byte)
+{
+    to->data[to->len++] = byte;
+}
+
+static void put_bytes(struct remote_secret *to, unsigned number, const void *bytes, size_t len)
+{
+    put_byte(to, (unsigned char)(number << 3 | WIRE_BYTES));
+    put_byte(to, (unsigned char)len); /* of one byte: all are short */
+    memcpy(to->data + to->len, bytes, len);
+    to->len += len;
+}
+
+/* Zero is not written, as protobuf has it. */
+static size_t format_number(unsigned char *to, unsigned number, uint64_t value)
+{
+    size_t len = 0;
+
+    if (value == 0)
+        return 0;
+    to[len++] = (unsigned char)(number << 3 | WIRE_VARINT);
+    for (; value >= 0x80; value >>= 7)
+        to[len++] = (unsigned char)(value | 0x80);
+    to[len++] = (unsigned char)value;
+    return len;
+}
+
+/* { 1: bytes 2: kind } */
+static void put_key(struct remote_secret *to, unsigned number, const struct remote_secret *key,
+                    unsigned char kind)
+{
+    put_byte(to, (unsigned char)(number << 3 | WIRE_BYTES));
+    put_byte(to, 2 + KES_KEY_LEN + 2);
+    put_bytes(to, 1, key->data, KES_KEY_LEN);
+    put_byte(to, 2 << 3 | WIRE_VARINT);
+    put_byte(to, kind);
+}
+
+static void put_message(struct remote_secret *to, const struct kes_stored *stored)
+{
+    unsigned char time[2 * (1 + 10)];
+    size_t len = format_number(time, 1, (uint64_t)stored->created);
+
+    len += format_number(time + len, 2, (uint64_t)stored->created_ns);
+    put_key(to, 1, &stored->cipher, stored->type == REMOTE_KEY_CHACHA20 ? 2 : 1);
+    put_key(to, 2, &stored->mac, 1);
+    put_bytes(to, 3, time, len);
+    if (stored->created_by[0] != '\0')
+        put_bytes(to, 4, stored->created_by, strlen(stored->created_by));
+}
+
+enum remote_rc kes_stored_write(const struct kes_stored *stored, struct remote_secret *ret,
+                                struct remote_error *err)
+{
+    CLEANUP(remote_secret_clear) struct remote_secret raw = { 0 };
+
+    if (stored->cipher.len != KES_KEY_LEN || stored->mac.len != KES_KEY_LEN)
+        return REMOTE_FAIL(err, REMOTE_E_USAGE, "a KES needs both keys, of %d bytes", KES_KEY_LEN);
+    REMOTE_TRY(remote_secret_set(&raw, NULL, RAW_MAX, err));
+    raw.len = 0;
+    put_message(&raw, stored);
+    REMOTE_TRY(remote_secret_set(ret, NULL, (raw.len + 2) / 3 * 4, err));
+    (void)EVP_EncodeBlock(ret->data, raw.data,
+                          (int)raw.len); /* ends with the NUL there is room for */
     return REMOTE_OK;
 }
 

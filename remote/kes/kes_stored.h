@@ -10,12 +10,15 @@
 
 #define KES_NAME_MAX 80
 #define KES_KEY_LEN 32
+#define KES_IDENTITY_LEN 64 /* hex digits */
 
 struct kes_stored {
     enum remote_key_type type; /* AES or CHACHA20 */
     struct remote_secret cipher;
     struct remote_secret mac; /* of its HMAC; empty: an old KES stored it, without one */
     int64_t created;          /* seconds since 1970; 0: unknown */
+    int32_t created_ns;
+    char created_by[KES_IDENTITY_LEN + 1]; /* an identity; "": unknown */
 };
 
 extern const char kes_name_letters[]; /* that a name may have, in the order of bytes */
@@ -28,6 +31,9 @@ bool kes_name_fits(struct remote_slice name);
  */
 enum remote_rc kes_stored_read(struct remote_slice text, struct kes_stored *ret,
                                struct remote_error *err) REMOTE_MUST_CHECK;
+/* As a KES writes it: base64 of protobuf. REMOTE_E_USAGE: without one of the keys. */
+enum remote_rc kes_stored_write(const struct kes_stored *stored, struct remote_secret *ret,
+                                struct remote_error *err) REMOTE_MUST_CHECK;
 void kes_stored_clear(struct kes_stored *stored);
 
 #endif

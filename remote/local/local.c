@@ -4,13 +4,15 @@
 
 #include <string.h>
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
 #include "libctx.h"
 
-#define PKCS1_OVERHEAD 11 /* RFC 8017 7.2.1 */
+#define SM2_ID "1234567812345678" /* GM/T 0009 10 */
+#define PKCS1_OVERHEAD 11         /* RFC 8017 7.2.1 */
 
 enum remote_rc remote_local_give(struct remote_buf *built, struct remote_buf *ret,
                                  struct remote_error *err)
@@ -238,23 +240,49 @@ static enum remote_rc verify_ecdsa(EVP_PKEY_CTX *ctx, const struct remote_params
     return REMOTE_OK;
 }
 
-static enum remote_rc verify_eddsa(EVP_PKEY_CTX *ctx, const struct remote_params *params,
-                                   struct remote_slice input, struct remote_slice sig,
-                                   struct remote_error *err)
+/* For schemes that take the message itself. */
+static enum remote_rc verify_message(EVP_PKEY_CTX *ctx, const char *hash,
+                                     const OSSL_PARAM *settings, struct remote_slice input,
+                                     struct remote_slice sig, struct remote_error *err)
 {
     EVP_MD_CTX *md_ctx = EVP_MD_CTX_new();
     int begun, good = 0;
 
-    (void)params;
-    begun = md_ctx != NULL ? EVP_DigestVerifyInit_ex(md_ctx, NULL, NULL, remote_libctx(), NULL,
-                                                     EVP_PKEY_CTX_get0_pkey(ctx), NULL)
+    begun = md_ctx != NULL ? EVP_DigestVerifyInit_ex(md_ctx, NULL, hash, remote_libctx(), NULL,
+                                                     EVP_PKEY_CTX_get0_pkey(ctx), settings)
                            : 0;
     if (begun == 1)
         good = EVP_DigestVerify(md_ctx, sig.data, sig.len, input.data, input.len);
     EVP_MD_CTX_free(md_ctx);
     if (begun != 1)
-        return remote_crypto_fail(err, "cannot verify with Ed25519");
+        return remote_crypto_fail(err, hash != NULL ? "cannot verify with SM2"
+                                                    : "cannot verify with Ed25519");
     return good == 1 ? REMOTE_OK : wrong_signature(err);
+}
+
+static enum remote_rc verify_eddsa(EVP_PKEY_CTX *ctx, const struct remote_params *params,
+                                   struct remote_slice input, struct remote_slice sig,
+                                   struct remote_error *err)
+{
+    (void)params;
+    return verify_message(ctx, NULL, NULL, input, sig, err);
+}
+
+/* GB/T 32918.2: what is hashed is Z, made of the id and the key, and the message. */
+static enum remote_rc verify_sm2(EVP_PKEY_CTX *ctx, const struct remote_params *params,
+                                 struct remote_slice input, struct remote_slice sig,
+                                 struct remote_error *err)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf der = { 0 };
+    char id[] = SM2_ID;
+    const OSSL_PARAM with_id[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_DIST_ID, id, sizeof(id) - 1),
+        OSSL_PARAM_construct_end(),
+    };
+
+    (void)params;
+    REMOTE_TRY(remote_local_ecdsa_to_der(sig, &der, err));
+    return verify_message(ctx, "SM3", with_id, input, remote_buf_slice(&der), err);
 }
 
 struct verifier {
@@ -270,6 +298,7 @@ static const struct verifier verifiers[] = {
     { REMOTE_ALG_RSA_PSS, REMOTE_KEY_RSA, verify_rsa },
     { REMOTE_ALG_ECDSA, REMOTE_KEY_EC, verify_ecdsa },
     { REMOTE_ALG_EDDSA, REMOTE_KEY_ED25519, verify_eddsa },
+    { REMOTE_ALG_SM2, REMOTE_KEY_SM2, verify_sm2 },
 };
 
 static const struct verifier *find_verifier(enum remote_alg alg, enum remote_key_type type)
@@ -285,7 +314,7 @@ static size_t signature_size(const struct remote_key *key)
 {
     size_t bytes = (key->bits + 7) / 8;
 
-    return key->type == REMOTE_KEY_RSA ? bytes : key->type == REMOTE_KEY_EC ? 2 * bytes : 64;
+    return key->type == REMOTE_KEY_RSA ? bytes : 2 * bytes;
 }
 
 static enum remote_rc new_ctx(struct remote_key *key, EVP_PKEY_CTX **ret, struct remote_error *err)

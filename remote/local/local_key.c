@@ -106,7 +106,8 @@ struct curve {
     unsigned bits;
 };
 
-/* RFC 5480 2.1.1.1 */
+/* RFC 5480 2.1.1.1, RFC 8998 3.2.1 */
+#define SM2_PARAMS "\x06\x08\x2a\x81\x1c\xcf\x55\x01\x82\x2d"
 /* clang-format off */
 static const struct curve curves[] = {
     { NID_secp224r1,        "\x06\x05\x2b\x81\x04\x00\x21",              7, 224 },
@@ -114,6 +115,7 @@ static const struct curve curves[] = {
     { NID_secp384r1,        "\x06\x05\x2b\x81\x04\x00\x22",              7, 384 },
     { NID_secp521r1,        "\x06\x05\x2b\x81\x04\x00\x23",              7, 521 },
     { NID_secp256k1,        "\x06\x05\x2b\x81\x04\x00\x0a",              7, 256 },
+    { NID_sm2,              SM2_PARAMS,                                 10, 256 },
 };
 /* clang-format on */
 
@@ -209,17 +211,23 @@ struct kind {
 
 /* clang-format off */
 #define ED25519_OID "\x2b\x65\x70"
+#define EC_OID "\x2a\x86\x48\xce\x3d\x02\x01"
 static const struct kind kinds[] = {
     { REMOTE_KEY_RSA,     "1.2.840.113549.1.1.1", "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 9, read_rsa,     rsa_params },
-    { REMOTE_KEY_EC,      "1.2.840.10045.2.1",    "\x2a\x86\x48\xce\x3d\x02\x01",         7, read_ec,      point_params },
+    { REMOTE_KEY_EC,      "1.2.840.10045.2.1",    EC_OID,                                 7, read_ec,      point_params },
+    { REMOTE_KEY_SM2,     "1.2.156.10197.1.301",  EC_OID,                                 7, read_ec,      point_params },
     { REMOTE_KEY_ED25519, "1.3.101.112",          ED25519_OID,                            3, read_ed25519, point_params },
 };
 /* clang-format on */
 
-static const struct kind *find_kind(struct remote_slice oid)
+/* SM2 keys are called EC keys, and told apart by their curve. */
+static const struct kind *find_kind(const struct remote_spki_parts *parts)
 {
+    bool sm2 = is_bytes(parts->params, SM2_PARAMS, sizeof(SM2_PARAMS) - 1);
+
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (is_bytes(oid, kinds[i].oid, kinds[i].oid_len))
+        if (is_bytes(parts->oid, kinds[i].oid, kinds[i].oid_len) &&
+            sm2 == (kinds[i].type == REMOTE_KEY_SM2))
             return &kinds[i];
     }
     return NULL;
@@ -247,7 +255,7 @@ enum remote_rc remote_local_set_spki(struct remote_key *key, struct remote_slice
 
     if (der.len > SPKI_MAX || !remote_local_split_spki(der, &parts))
         return REMOTE_FAIL(err, REMOTE_E_PROTOCOL, "not a DER SubjectPublicKeyInfo");
-    kind = find_kind(parts.oid);
+    kind = find_kind(&parts);
     if (kind == NULL)
         return REMOTE_FAIL(err, REMOTE_E_PROTOCOL,
                            "a public key that is neither RSA nor EC nor Ed25519");
@@ -355,7 +363,7 @@ static bool split_key(const struct remote_key *key, struct remote_spki_parts *pa
 {
     if (!remote_local_split_spki(remote_buf_slice(&key->spki), parts))
         return false;
-    *ret_kind = find_kind(parts->oid);
+    *ret_kind = find_kind(parts);
     return *ret_kind != NULL;
 }
 

@@ -30,34 +30,34 @@ static bool loopback(const char *host)
     return strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
 }
 
-static enum remote_rc check_plain(const struct remote_section *section, const char *url,
-                                  const char *host, struct remote_error *err)
+static enum remote_rc check_plain(const struct remote_section *section, const char *option,
+                                  const char *url, const char *host, struct remote_error *err)
 {
     bool near = loopback(host) || strcmp(host, METADATA_V4) == 0;
 
     if (near && remote_section_bool(section, "insecure_transport", false))
         return REMOTE_OK;
     if (near)
-        return remote_section_fail(section, "url", err,
+        return remote_section_fail(section, option, err,
                                    "'%s' is plain HTTP; use https://, or set insecure_transport = "
                                    "yes for a service on this host",
                                    url);
-    return remote_section_fail(section, "url", err,
+    return remote_section_fail(section, option, err,
                                "'%s' is plain HTTP to another host, which is never allowed; use "
                                "https://",
                                url);
 }
 
 static enum remote_rc open_unix(struct remote_endpoint *endpoint,
-                                const struct remote_section *section, const char *url,
-                                struct remote_error *err)
+                                const struct remote_section *section, const char *option,
+                                const char *url, struct remote_error *err)
 {
     const char *path = url + strlen("unix:");
 
     if (path[0] != '/')
-        return remote_section_fail(section, "url", err, "'%s': use unix:/absolute/path", url);
+        return remote_section_fail(section, option, err, "'%s': use unix:/absolute/path", url);
     if (!remote_section_bool(section, "insecure_transport", false))
-        return remote_section_fail(section, "url", err,
+        return remote_section_fail(section, option, err,
                                    "'%s' is plain HTTP over a socket; set insecure_transport = yes "
                                    "to allow it",
                                    url);
@@ -116,8 +116,8 @@ static bool take_parts(struct remote_endpoint *endpoint, CURLU *parsed, const ch
 }
 
 static enum remote_rc open_parsed(struct remote_endpoint *endpoint, CURLU *parsed,
-                                  const struct remote_section *section, const char *url,
-                                  struct remote_error *err)
+                                  const struct remote_section *section, const char *option,
+                                  const char *url, struct remote_error *err)
 {
     CLEANUP(remote_str_free) char *scheme = url_part(parsed, CURLUPART_SCHEME, 0);
     CLEANUP(remote_str_free) char *host = url_part(parsed, CURLUPART_HOST, 0);
@@ -126,36 +126,56 @@ static enum remote_rc open_parsed(struct remote_endpoint *endpoint, CURLU *parse
 
     if (scheme == NULL || host == NULL ||
         (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0))
-        return remote_section_fail(section, "url", err, "'%s' is not https://HOST[:PORT]", url);
+        return remote_section_fail(section, option, err, "'%s' is not https://HOST[:PORT]", url);
     if (user != NULL || query != NULL)
-        return remote_section_fail(section, "url", err,
+        return remote_section_fail(section, option, err,
                                    "a URL with a user or a query; give https://HOST[:PORT] alone");
     endpoint->tls = strcmp(scheme, "https") == 0;
     if (!endpoint->tls)
-        REMOTE_TRY(check_plain(section, url, host, err));
+        REMOTE_TRY(check_plain(section, option, url, host, err));
     if (!take_parts(endpoint, parsed, remote_section_text(section, "server_name", NULL)))
         return remote_section_fail(section, "server_name", err, "not a host name, or no memory");
     return REMOTE_OK;
 }
 
 static enum remote_rc open_one(struct remote_endpoint *endpoint,
-                               const struct remote_section *section, const char *url,
-                               struct remote_error *err)
+                               const struct remote_section *section, const char *option,
+                               const char *url, struct remote_error *err)
 {
     CURLU *parsed;
     enum remote_rc rc;
 
     if (strncmp(url, "unix:", 5) == 0)
-        return open_unix(endpoint, section, url, err);
+        return open_unix(endpoint, section, option, url, err);
     parsed = curl_url();
     if (parsed == NULL)
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
     if (curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK)
-        rc = remote_section_fail(section, "url", err, "'%s' is not https://HOST[:PORT]", url);
+        rc = remote_section_fail(section, option, err, "'%s' is not https://HOST[:PORT]", url);
     else
-        rc = open_parsed(endpoint, parsed, section, url, err);
+        rc = open_parsed(endpoint, parsed, section, option, url, err);
     curl_url_cleanup(parsed);
     return rc;
+}
+
+void remote_endpoints_begin(struct remote_endpoints *endpoints)
+{
+    memset(endpoints, 0, sizeof(*endpoints));
+    remote_lock_init(&endpoints->lock, REMOTE_LOCK_POOL);
+    endpoints->tokens = TOKENS_MAX;
+}
+
+enum remote_rc remote_endpoints_append(struct remote_endpoints *endpoints,
+                                       const struct remote_section *section, const char *option,
+                                       const char *url, struct remote_error *err)
+{
+    if (endpoints->count == REMOTE_ENDPOINTS_MAX)
+        return remote_section_fail(section, option, err, "more than %d endpoints",
+                                   REMOTE_ENDPOINTS_MAX);
+    endpoints->total = endpoints->count + 1; /* what was filled is freed by close */
+    REMOTE_TRY(open_one(&endpoints->list[endpoints->count], section, option, url, err));
+    endpoints->count++;
+    return REMOTE_OK;
 }
 
 enum remote_rc remote_endpoints_open(struct remote_endpoints *endpoints,
@@ -163,19 +183,11 @@ enum remote_rc remote_endpoints_open(struct remote_endpoints *endpoints,
 {
     const char *const *urls = remote_section_words(section, "url");
 
-    memset(endpoints, 0, sizeof(*endpoints));
-    remote_lock_init(&endpoints->lock, REMOTE_LOCK_POOL);
-    endpoints->tokens = TOKENS_MAX;
+    remote_endpoints_begin(endpoints);
     if (urls[0] == NULL)
         return remote_section_fail(section, "url", err, "missing; say where the service is");
-    for (; urls[endpoints->count] != NULL; endpoints->count++) {
-        if (endpoints->count == REMOTE_ENDPOINTS_MAX)
-            return remote_section_fail(section, "url", err, "more than %d endpoints",
-                                       REMOTE_ENDPOINTS_MAX);
-        endpoints->total = endpoints->count + 1; /* what was filled is freed by close */
-        REMOTE_TRY(
-            open_one(&endpoints->list[endpoints->count], section, urls[endpoints->count], err));
-    }
+    for (; *urls != NULL; urls++)
+        REMOTE_TRY(remote_endpoints_append(endpoints, section, "url", *urls, err));
     return REMOTE_OK;
 }
 

@@ -50,6 +50,12 @@ struct remote_endpoints {
 enum remote_rc remote_endpoints_open(struct remote_endpoints *endpoints,
                                      const struct remote_section *section, struct remote_error *err)
     REMOTE_MUST_CHECK;
+/* The same without any endpoint, and the next one: for backends that have an option of their own.
+ */
+void remote_endpoints_begin(struct remote_endpoints *endpoints);
+enum remote_rc remote_endpoints_append(struct remote_endpoints *endpoints,
+                                       const struct remote_section *section, const char *option,
+                                       const char *url, struct remote_error *err) REMOTE_MUST_CHECK;
 void remote_endpoints_close(struct remote_endpoints *endpoints);
 /*
  * Another origin, see remote_slot_add_origin(); its index in the list, which is never 0. Before

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "grpc.h"
 #include "remote/log.h"
 #include "remote/slot_private.h"
 
@@ -57,7 +58,7 @@ void remote_call_clear(struct remote_call *call)
 }
 
 /* Full jitter wants no secrecy, only that two processes do not march in step. */
-static int64_t jitter(int64_t below_ms)
+int64_t remote_exchange_jitter(int64_t below_ms)
 {
     static _Thread_local uint64_t state;
 
@@ -76,7 +77,7 @@ static int64_t backoff_ms(unsigned attempt)
 
     while (attempt-- > 1 && ceiling < BACKOFF_MAX_MS)
         ceiling *= 2;
-    return jitter(ceiling < BACKOFF_MAX_MS ? ceiling : BACKOFF_MAX_MS);
+    return remote_exchange_jitter(ceiling < BACKOFF_MAX_MS ? ceiling : BACKOFF_MAX_MS);
 }
 
 static void end(struct driver *driver, struct remote_call *call, enum remote_rc rc)
@@ -106,6 +107,14 @@ static bool takes_grant(const struct remote_call *call)
 {
     return call->op.kind != REMOTE_OP_LOGIN && call->op.kind != REMOTE_OP_HEALTH &&
            call->lent == NULL;
+}
+
+/* Blocks instead of being a request. */
+static bool is_performed(const struct remote_call *call)
+{
+    const struct remote_backend_ops *ops = call->slot->ops;
+
+    return ops->perform != NULL && ((ops->performs >> call->op.kind & 1u) != 0 || !ops->https);
 }
 
 /* ---- one attempt ---- */
@@ -172,7 +181,7 @@ static void launch(struct driver *driver, struct remote_call *call, int64_t now)
     struct remote_error err = { 0 };
     enum remote_rc rc;
 
-    if (ops->perform != NULL) {
+    if (is_performed(call)) {
         call->state = REMOTE_CALL_BLOCKING;
         return;
     }
@@ -325,6 +334,7 @@ static enum remote_rc judge(struct remote_call *call)
     struct remote_reply reply = { .status = transfer->status,
                                   .body = remote_buf_slice(&transfer->body),
                                   .retry_after_s = transfer->retry_after_s,
+                                  .grpc_status = transfer->grpc_status,
                                   .header = transfer->header,
                                   .date = transfer->date };
     enum remote_rc rc = transfer->rc;
@@ -371,10 +381,12 @@ static void log_attempt(const struct remote_call *call, enum remote_rc rc)
 
     if (!remote_log_enabled(REMOTE_LOG_DEBUG))
         return;
-    remote_log(REMOTE_LOG_DEBUG, "slot '%s': %s %s%.*s: %s, HTTP %d, %.1f ms", call->slot->name,
+    remote_log(REMOTE_LOG_DEBUG, "slot '%s': %s %s%.*s: %s, HTTP %d%s%s, %.1f ms", call->slot->name,
                call->request.method, call->slot->endpoints.list[transfer->endpoint].url,
                (int)told(&call->request), (const char *)call->request.path.data, remote_rc_name(rc),
-               transfer->status, (double)transfer->latency_us / 1000.0);
+               transfer->status, call->request.grpc ? ", gRPC " : "",
+               call->request.grpc ? remote_grpc_status_name(transfer->grpc_status) : "",
+               (double)transfer->latency_us / 1000.0);
 }
 
 /* A server may not keep a caller busy for ever, not even one whose deadline is far away. */
@@ -634,7 +646,7 @@ void remote_exchange_until(struct remote_call *const *calls, size_t count, size_
     struct remote_error err = { 0 };
     size_t first = 0;
 
-    while (first < count && calls[first]->slot->ops->perform != NULL)
+    while (first < count && is_performed(calls[first]))
         first++;
     if (first < count) {
         driver.transport = calls[first]->slot->transport;

@@ -61,6 +61,8 @@ void remote_exchange(struct remote_call *const *calls, size_t count, size_t para
 void remote_exchange_until(struct remote_call *const *calls, size_t count, size_t parallel,
                            void (*each)(void *arg, struct remote_call *call), void *arg,
                            const int64_t *enough_ms);
+/* A pause of up to so long, before something is tried again that others try as well. */
+int64_t remote_exchange_jitter(int64_t below_ms);
 /* One call; returns its rc and copies its error. */
 enum remote_rc remote_exchange_one(struct remote_call *call, struct remote_error *err)
     REMOTE_MUST_CHECK;

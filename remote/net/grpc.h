@@ -34,7 +34,8 @@ enum remote_grpc_status {
 
 /*
  * Makes request a unary call: method POST, `grpc` set, path "/SERVICE/METHOD", body the message in
- * its frame.
+ * its frame. The reply's `header` is the grpc-message, decoded; what a server says, so not to be
+ * believed.
  */
 enum remote_rc remote_grpc_call(struct remote_request *request, const char *path,
                                 struct remote_slice message, struct remote_error *err)
@@ -45,7 +46,19 @@ enum remote_rc remote_grpc_call(struct remote_request *request, const char *path
  */
 enum remote_rc remote_grpc_message(const struct remote_reply *reply, struct remote_slice *ret,
                                    struct remote_error *err) REMOTE_MUST_CHECK;
-/* "UNAVAILABLE"; static. */
+/* "UNAVAILABLE"; "none" for REMOTE_GRPC_NONE. Static. */
 const char *remote_grpc_status_name(int status);
+
+/* ---- for the transport ---- */
+/* Appends the "Name: value\n" lines that every call has, for a call with that much time left. */
+void remote_grpc_headers(struct remote_buf *headers, int64_t left_ms);
+/* The value of grpc-status; REMOTE_GRPC_UNKNOWN: not one of the statuses. */
+int remote_grpc_status_parse(const char *value);
+/* What an HTTP answer without a grpc-status means (http-grpc-status-mapping.md). */
+int remote_grpc_status_of_http(int http_status);
+/* "application/grpc", alone or with a format or parameters behind it. */
+bool remote_grpc_is_content_type(const char *value);
+/* Decodes a grpc-message in place; one that is not well formed stays as it is. Printable then. */
+void remote_grpc_text(char *text);
 
 #endif

@@ -146,9 +146,11 @@ static struct remote_unit *unit_new(struct remote_slot *slot)
         unit->sockets[i] = -1;
     unit->multi = curl_multi_init();
     /* libcurl's own limit follows the number of transfers at the moment, which between two of
-     * them may be small: a listing would close what it is about to use. */
+     * them may be small: a listing would close what it is about to use. Requests of HTTP/2 do not
+     * share connections, so that one that is closed ends one request. */
     if (curl_multi_setopt(unit->multi, CURLMOPT_MAXCONNECTS, REMOTE_UNIT_SOCKETS / 2L) !=
-        CURLM_OK) {
+            CURLM_OK ||
+        curl_multi_setopt(unit->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) != CURLM_OK) {
         curl_multi_cleanup(unit->multi);
         free(unit);
         return NULL;
@@ -281,15 +283,26 @@ static enum remote_rc http_start(struct remote_unit *unit, struct remote_transfe
 {
     struct remote_handle *handle = idle_handle(unit, transfer->slot, transfer->endpoint);
 
-    if (handle == NULL || remote_handle_begin(handle, transfer, false) != REMOTE_OK)
+    if (handle == NULL || remote_handle_begin(handle, transfer, 0) != REMOTE_OK)
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "libcurl cannot start a request (out of memory?)");
     return REMOTE_OK;
+}
+
+/*
+ * libcurl closes the connection of a request of HTTP/1.1 that it gives up; of HTTP/2, versions from
+ * 8.0 on end the stream alone. But a connection that a firewall has forgotten would be found again
+ * by every request until TCP gives up on it.
+ */
+static void close_behind(struct remote_handle *handle)
+{
+    curl_easy_setopt(handle->easy, CURLOPT_FORBID_REUSE, 1L); /* choose_connection() resets it */
 }
 
 static void http_cancel(struct remote_unit *unit, struct remote_transfer *transfer)
 {
     struct remote_handle *handle = transfer->handle;
 
+    close_behind(handle);
     curl_multi_remove_handle(unit->multi, handle->easy);
     handle->transfer = NULL;
 }
@@ -323,10 +336,7 @@ static void finish(struct remote_handle *handle, CURLcode code)
     transfer->latency_us = remote_now_us() - handle->started_us;
     if (code == CURLE_OK && !handle->head_read) /* libcurl is content with half a header */
         code = CURLE_PARTIAL_FILE;
-    if (code == CURLE_OK)
-        transfer->rc = REMOTE_OK;
-    else
-        remote_http_explain(handle, code, transfer);
+    remote_http_judge(handle, code, transfer);
     count_connection(handle, code == CURLE_OK);
     curl_multi_remove_handle(unit->multi, handle->easy);
     handle->transfer = NULL;
@@ -335,24 +345,37 @@ static void finish(struct remote_handle *handle, CURLcode code)
     unit->done_tail = &transfer->next;
 }
 
+/* True: the transfer goes on. */
+static bool begin_again(struct remote_handle *handle, unsigned how)
+{
+    struct remote_transfer *transfer = handle->transfer;
+
+    curl_multi_remove_handle(handle->unit->multi, handle->easy);
+    handle->transfer = NULL;
+    if (remote_handle_begin(handle, transfer, how) == REMOTE_OK)
+        return true;
+    handle->transfer = transfer;
+    return false;
+}
+
 /* A name that does not resolve, or not in time, is tried once more with the last good addresses. */
 static bool retry_with_addresses(struct remote_handle *handle)
 {
-    struct remote_transfer *transfer = handle->transfer;
     char known[REMOTE_RESOLVE_TEXT_MAX];
 
     remote_endpoints_resolve(&handle->slot->endpoints, handle->endpoint, true, known,
                              sizeof(known));
     if (known[0] == '\0' || strcmp(known, handle->resolve_text) == 0)
         return false;
-    curl_multi_remove_handle(handle->unit->multi, handle->easy);
-    handle->transfer = NULL;
     remote_log(REMOTE_LOG_INFO, "slot '%s': '%s' does not resolve; using its last good address",
                handle->slot->name, handle->slot->endpoints.list[handle->endpoint].host);
-    if (remote_handle_begin(handle, transfer, true) == REMOTE_OK)
-        return true;
-    handle->transfer = transfer;
-    return false;
+    return begin_again(handle, REMOTE_BEGIN_FALLBACK | REMOTE_BEGIN_ANEW);
+}
+
+/* No connection was there to be used again, or it ended without an answer. */
+static bool retry_anew(struct remote_handle *handle)
+{
+    return handle->reuse_only && begin_again(handle, REMOTE_BEGIN_ANEW);
 }
 
 static void read_finished(struct remote_unit *unit)
@@ -367,40 +390,60 @@ static void read_finished(struct remote_unit *unit)
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &handle);
+        if (code == CURLE_COULDNT_CONNECT && retry_anew(handle))
+            continue;
         if (code == CURLE_COULDNT_RESOLVE_HOST && retry_with_addresses(handle))
             continue;
         finish(handle, code);
     }
 }
 
-/* connect_timeout is for TCP alone, which libcurl does not offer; and the resolver's patience.
- * Returns when the next of these runs out. */
+/*
+ * When a transfer runs out of time, as far as libcurl does not see to it: connect_timeout is for
+ * TCP alone, the resolver has a patience of its own, and see close_behind().
+ */
+static int64_t timer_of(const struct remote_handle *handle)
+{
+    int64_t end = handle->transfer->request->grpc ? handle->transfer->deadline_ms : INT64_MAX;
+    curl_off_t lookup = 0, connected = 0;
+    int64_t due = INT64_MAX;
+
+    curl_easy_getinfo(handle->easy, CURLINFO_NAMELOOKUP_TIME_T, &lookup);
+    curl_easy_getinfo(handle->easy, CURLINFO_CONNECT_TIME_T, &connected);
+    if (handle->connecting_ms != 0 && connected == 0 && !handle->tls_begun)
+        due = handle->connecting_ms + handle->slot->policy.connect_timeout_ms;
+    else if (handle->connecting_ms == 0 && lookup == 0 && handle->resolve_text[0] == '\0' &&
+             handle->slot->endpoints.list[handle->endpoint].address_count > 0)
+        due = handle->started_us / 1000 + RESOLVE_PATIENCE_MS;
+    return due < end ? due : end;
+}
+
+static void ran_out(struct remote_handle *handle, int64_t now)
+{
+    if (handle->transfer->request->grpc && handle->transfer->deadline_ms <= now) {
+        close_behind(handle);
+        finish(handle, CURLE_OPERATION_TIMEDOUT);
+    } else if (handle->connecting_ms != 0) {
+        snprintf(handle->error, sizeof(handle->error), "no TCP connection within %lld ms",
+                 (long long)handle->slot->policy.connect_timeout_ms);
+        finish(handle, CURLE_COULDNT_CONNECT);
+    } else if (!retry_with_addresses(handle)) {
+        finish(handle, CURLE_COULDNT_RESOLVE_HOST);
+    }
+}
+
+/* Returns when the next timer runs out. */
 static int64_t check_timers(struct remote_unit *unit)
 {
     int64_t now = remote_now_ms(), next = INT64_MAX;
 
     for (struct remote_handle *handle = unit->handles; handle != NULL; handle = handle->next) {
-        curl_off_t lookup = 0, connected = 0;
-        int64_t due = INT64_MAX;
+        int64_t due = handle->transfer != NULL ? timer_of(handle) : INT64_MAX;
 
-        if (handle->transfer == NULL)
-            continue;
-        curl_easy_getinfo(handle->easy, CURLINFO_NAMELOOKUP_TIME_T, &lookup);
-        curl_easy_getinfo(handle->easy, CURLINFO_CONNECT_TIME_T, &connected);
-        if (handle->connecting_ms != 0 && connected == 0 && !handle->tls_begun)
-            due = handle->connecting_ms + handle->slot->policy.connect_timeout_ms;
-        else if (handle->connecting_ms == 0 && lookup == 0 && handle->resolve_text[0] == '\0' &&
-                 handle->slot->endpoints.list[handle->endpoint].address_count > 0)
-            due = handle->started_us / 1000 + RESOLVE_PATIENCE_MS;
-        if (due <= now && handle->connecting_ms != 0) {
-            snprintf(handle->error, sizeof(handle->error), "no TCP connection within %lld ms",
-                     (long long)handle->slot->policy.connect_timeout_ms);
-            finish(handle, CURLE_COULDNT_CONNECT);
-        } else if (due <= now && !retry_with_addresses(handle)) {
-            finish(handle, CURLE_COULDNT_RESOLVE_HOST);
-        } else if (due > now && due < next) {
+        if (due <= now)
+            ran_out(handle, now);
+        else if (due < next)
             next = due;
-        }
     }
     return next;
 }
@@ -457,7 +500,10 @@ static enum remote_rc http_open(struct remote_slot *slot, const struct remote_se
 {
     bool tls = false;
 
-    REMOTE_TRY(remote_endpoints_open(&slot->endpoints, section, err));
+    if (slot->ops->own_endpoints)
+        remote_endpoints_begin(&slot->endpoints);
+    else
+        REMOTE_TRY(remote_endpoints_open(&slot->endpoints, section, err));
     for (size_t i = 0; i < slot->endpoints.count; i++)
         tls = tls || slot->endpoints.list[i].tls;
     if (tls)
@@ -481,6 +527,16 @@ enum remote_rc remote_slot_add_origin(struct remote_slot *slot,
     if (slot->endpoints.list[index].tls && !remote_tls_is_open(&slot->tls))
         REMOTE_TRY(remote_tls_open(&slot->tls, section, slot->core, err));
     *ret = index;
+    return REMOTE_OK;
+}
+
+enum remote_rc remote_slot_add_endpoint(struct remote_slot *slot,
+                                        const struct remote_section *section, const char *option,
+                                        const char *url, struct remote_error *err)
+{
+    REMOTE_TRY(remote_endpoints_append(&slot->endpoints, section, option, url, err));
+    if (slot->endpoints.list[slot->endpoints.count - 1].tls && !remote_tls_is_open(&slot->tls))
+        REMOTE_TRY(remote_tls_open(&slot->tls, section, slot->core, err));
     return REMOTE_OK;
 }
 

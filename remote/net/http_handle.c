@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "build-config.h"
+#include "grpc.h"
 #include "http_private.h"
 
 /* ---- callbacks ---- */
@@ -14,10 +15,13 @@
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct remote_handle *handle = arg;
-    int fd = remote_unit_open_socket(handle->unit, address->family, address->socktype,
-                                     address->protocol);
+    int fd;
 
     (void)purpose;
+    if (handle->reuse_only)
+        return CURL_SOCKET_BAD;
+    fd = remote_unit_open_socket(handle->unit, address->family, address->socktype,
+                                 address->protocol);
     handle->connecting_ms = remote_now_ms();
     handle->tls_begun = false;
     return fd < 0 ? CURL_SOCKET_BAD : fd;
@@ -39,6 +43,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
         handle->too_large = true;
         return 0;
     }
+    transfer->grpc_status = REMOTE_GRPC_NONE; /* one that comes before the message is none */
     remote_buf_append(&transfer->body, data, len);
     return transfer->body.failed ? 0 : len;
 }
@@ -71,6 +76,23 @@ static unsigned retry_after(const char *value)
     return date - time(NULL) < 86400 ? (unsigned)(date - time(NULL)) : 86400;
 }
 
+/* In a header that is all there is, or in the trailers behind the message. */
+static void on_grpc_header(struct remote_handle *handle, const char *line, size_t len)
+{
+    struct remote_transfer *transfer = handle->transfer;
+    char value[64];
+
+    if (header_is(line, len, "grpc-status:", value, sizeof(value))) {
+        int status = remote_grpc_status_parse(value);
+        bool first = transfer->grpc_status == REMOTE_GRPC_NONE;
+
+        transfer->grpc_status =
+            first || transfer->grpc_status == status ? status : REMOTE_GRPC_UNKNOWN;
+    } else if (header_is(line, len, "content-type:", value, sizeof(value))) {
+        handle->grpc_type = remote_grpc_is_content_type(value);
+    }
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
 {
     struct remote_handle *handle = arg;
@@ -78,7 +100,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
     size_t len = size * count;
     char value[64];
 
-    handle->head_read = len > 0 && (line[0] == '\r' || line[0] == '\n');
+    if (len > 0 && (line[0] == '\r' || line[0] == '\n'))
+        handle->head_read = true;
+    else if (len > 5 && memcmp(line, "HTTP/", 5) == 0) /* another one begins: the last was 1xx */
+        handle->head_read = false;
+    if (transfer->request->grpc)
+        on_grpc_header(handle, line, len);
     if ((line[0] | 0x20) == 'r' && header_is(line, len, "Retry-After:", value, sizeof(value)))
         transfer->retry_after_s = retry_after(value);
     else if (transfer->request->want_date && (line[0] | 0x20) == 'd' &&
@@ -257,11 +284,33 @@ bool remote_handle_is_stale(const struct remote_handle *handle)
 
 /* ---- one transfer ---- */
 
-static bool set_headers(struct remote_handle *handle, const struct remote_request *request)
+/* gRPC needs HTTP/2: without TLS there is nothing to agree on it with (RFC 9113 3.3). */
+static bool set_version(struct remote_handle *handle, bool grpc)
 {
-    struct remote_slice wanted = remote_buf_slice(&request->headers);
+    bool agreed = handle->slot->endpoints.list[handle->endpoint].tls || handle->reuse_only;
+    long version = CURL_HTTP_VERSION_1_1;
+
+    if (grpc)
+        version = agreed ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    if (handle->version == version)
+        return true;
+    handle->version = version;
+    return curl_easy_setopt(handle->easy, CURLOPT_HTTP_VERSION, version) == CURLE_OK;
+}
+
+static bool set_headers(struct remote_handle *handle, const struct remote_transfer *transfer)
+{
+    const struct remote_request *request = transfer->request;
+    CLEANUP(remote_buf_clear) struct remote_buf lines = { 0 };
+    struct remote_slice wanted;
     struct curl_slist *list;
 
+    remote_buf_append(&lines, request->headers.data, request->headers.len);
+    if (request->grpc)
+        remote_grpc_headers(&lines, transfer->deadline_ms - remote_now_ms());
+    if (lines.failed)
+        return false;
+    wanted = remote_buf_slice(&lines);
     if (handle->headers != NULL &&
         remote_slice_equal(remote_buf_slice(&handle->headers_text), wanted))
         return true; /* the same token as last time */
@@ -302,8 +351,9 @@ static bool set_resolve(struct remote_handle *handle, bool fallback)
            curl_easy_setopt(handle->easy, CURLOPT_RESOLVE, handle->resolve) == CURLE_OK;
 }
 
-static bool set_request(struct remote_handle *handle, const struct remote_request *request)
+static bool set_request(struct remote_handle *handle, const struct remote_transfer *transfer)
 {
+    const struct remote_request *request = transfer->request;
     CLEANUP(remote_buf_clear) struct remote_buf url = { 0 };
     CURL *easy = handle->easy;
     CURLcode rc = CURLE_OK;
@@ -332,7 +382,7 @@ static bool set_request(struct remote_handle *handle, const struct remote_reques
         rc |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
         handle->method = request->method;
     }
-    return rc == CURLE_OK && set_headers(handle, request);
+    return rc == CURLE_OK && set_version(handle, request->grpc) && set_headers(handle, transfer);
 }
 
 /* Whether libcurl might find a connection for this handle that somebody used before. */
@@ -346,23 +396,39 @@ static bool may_find_connection(const struct remote_handle *handle)
 }
 
 /*
+ * Before 8.0, libcurl greets anew on a connection that it uses again with prior knowledge of
+ * HTTP/2, which ends it (https://github.com/curl/curl/pull/10643). Asked for HTTP/2 over TLS it
+ * takes the connection as it is, but would open one of HTTP/1.1 where it finds none: such a request
+ * opens none, and begins anew with REMOTE_BEGIN_ANEW.
+ */
+static bool reuses_prior_knowledge(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000;
+}
+
+/*
  * libcurl repeats by itself, POST or not, what a reused connection did not answer. What must not
  * be sent twice gets a connection of its own, which is closed behind it: the one that waits is good
  * for the next request. The very first connection is nobody's second.
  */
-static CURLcode choose_connection(struct remote_handle *handle, bool once)
+static CURLcode choose_connection(struct remote_handle *handle,
+                                  const struct remote_request *request, bool anew)
 {
-    bool own = once && may_find_connection(handle);
-    CURLcode rc = curl_easy_setopt(handle->easy, CURLOPT_FRESH_CONNECT,
-                                   (long)(own || remote_handle_is_stale(handle)));
+    bool known = may_find_connection(handle);
+    bool own = request->once && known;
+    bool fresh = own || anew || remote_handle_is_stale(handle);
+    CURLcode rc = curl_easy_setopt(handle->easy, CURLOPT_FRESH_CONNECT, (long)fresh);
 
+    handle->reuse_only = request->grpc && known && !fresh && !reuses_prior_knowledge() &&
+                         !handle->slot->endpoints.list[handle->endpoint].tls;
     handle->used = handle->used || !own;
     return rc != CURLE_OK ? rc : curl_easy_setopt(handle->easy, CURLOPT_FORBID_REUSE, (long)own);
 }
 
 enum remote_rc remote_handle_begin(struct remote_handle *handle, struct remote_transfer *transfer,
-                                   bool fallback)
+                                   unsigned how)
 {
+    bool fallback = (how & REMOTE_BEGIN_FALLBACK) != 0;
     int64_t left = transfer->deadline_ms - remote_now_ms();
     CURLcode rc;
 
@@ -371,11 +437,15 @@ enum remote_rc remote_handle_begin(struct remote_handle *handle, struct remote_t
     handle->tls_begun = false;
     handle->too_large = false;
     handle->head_read = false;
+    handle->grpc_type = false;
+    transfer->grpc_status = REMOTE_GRPC_NONE;
     handle->started_us = remote_now_us();
-    rc = curl_easy_setopt(handle->easy, CURLOPT_TIMEOUT_MS, (long)(left > 0 ? left : 1));
+    /* A gRPC call's deadline is http.c's own timer; 0: none of libcurl's. */
+    rc = curl_easy_setopt(handle->easy, CURLOPT_TIMEOUT_MS,
+                          transfer->request->grpc ? 0L : (long)(left > 0 ? left : 1));
     if (rc == CURLE_OK)
-        rc = choose_connection(handle, transfer->request->once);
-    if (rc != CURLE_OK || !set_resolve(handle, fallback) || !set_request(handle, transfer->request))
+        rc = choose_connection(handle, transfer->request, (how & REMOTE_BEGIN_ANEW) != 0);
+    if (rc != CURLE_OK || !set_resolve(handle, fallback) || !set_request(handle, transfer))
         return REMOTE_E_NOMEM;
     handle->transfer = transfer;
     transfer->handle = handle;

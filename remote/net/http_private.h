@@ -30,8 +30,11 @@ struct remote_handle { /* an easy handle, set up for one endpoint of one slot */
     char error[CURL_ERROR_SIZE];
     int64_t started_us;
     int64_t connecting_ms; /* when the last socket was opened; 0: none, the connection is warm */
-    bool tls_begun; /* TCP stands; libcurl 7.88 counts CONNECT_TIME to the end of the handshake */
-    bool used;      /* a transfer was begun: there may be a connection to use again */
+    bool tls_begun;  /* TCP stands; libcurl 7.88 counts CONNECT_TIME to the end of the handshake */
+    long version;    /* what CURLOPT_HTTP_VERSION has */
+    bool reuse_only; /* opens no connection: see reuses_prior_knowledge() */
+    bool grpc_type;  /* the answer's content-type is gRPC's */
+    bool used;       /* a transfer was begun: there may be a connection to use again */
     bool too_large;
     bool head_read; /* the blank line behind the header was seen */
     struct remote_handle *next;
@@ -59,15 +62,18 @@ struct remote_handle *remote_handle_new(struct remote_unit *unit, struct remote_
 void remote_handle_free(struct remote_handle *handle);
 /* Its connections may have been made with an earlier client certificate. */
 bool remote_handle_is_stale(const struct remote_handle *handle);
+
+#define REMOTE_BEGIN_FALLBACK 1u /* use the last good addresses instead of the resolver */
+#define REMOTE_BEGIN_ANEW 2u     /* on a new connection */
 /*
- * Puts the transfer's request on the unit's multi handle. fallback: use the last good addresses
- * instead of the resolver. REMOTE_E_NOMEM: libcurl refused; the handle is idle then.
+ * Puts the transfer's request on the unit's multi handle. how: REMOTE_BEGIN_*. REMOTE_E_NOMEM:
+ * libcurl refused; the handle is idle then.
  */
 enum remote_rc remote_handle_begin(struct remote_handle *handle, struct remote_transfer *transfer,
-                                   bool fallback);
+                                   unsigned how);
 
-/* Fills the transfer's rc, err and lasting for a request that failed. */
-void remote_http_explain(struct remote_handle *handle, CURLcode code,
-                         struct remote_transfer *transfer);
+/* What came of a transfer that ended with this code: fills rc; err and lasting where it failed. */
+void remote_http_judge(struct remote_handle *handle, CURLcode code,
+                       struct remote_transfer *transfer);
 
 #endif

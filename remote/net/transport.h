@@ -21,6 +21,7 @@ struct remote_transfer { /* one attempt of one call */
     bool sent;         /* some of the request may have reached the service */
     bool lasting;      /* trying the same endpoint again would end the same way */
     int status;
+    int grpc_status; /* of a gRPC call: enum remote_grpc_status */
     unsigned retry_after_s;
     int64_t date;                   /* the reply's Date, seconds since 1970; 0: none */
     char header[REMOTE_HEADER_MAX]; /* that the request asked for; empty: not there */

@@ -643,5 +643,7 @@ const struct remote_backend_ops remote_backend_vault = {
         [REMOTE_OP_DESTROY] = { vault_build_destroy, vault_parse_done, .once = true },
         [REMOTE_OP_DATA_KEY] = { vault_build_data_key, vault_parse_data_key, false },
         [REMOTE_OP_DOCUMENT] = { vault_build_document, vault_parse_document, false },
+        [REMOTE_OP_WRITE_DOCUMENT] = { vault_build_write_document, vault_parse_done,
+                                       .once = true },
     },
 };

@@ -92,6 +92,9 @@ enum remote_rc vault_parse_data_key(struct remote_conn *conn, struct remote_op *
 enum remote_rc vault_build_document(struct remote_conn *conn, const struct remote_op *op,
                                     const struct remote_grant *grant, unsigned attempt,
                                     struct remote_request *request, struct remote_error *err);
+enum remote_rc vault_build_write_document(struct remote_conn *conn, const struct remote_op *op,
+                                          const struct remote_grant *grant, unsigned attempt,
+                                          struct remote_request *request, struct remote_error *err);
 enum remote_rc vault_parse_document(struct remote_conn *conn, struct remote_op *op,
                                     const struct remote_reply *reply, struct remote_error *err);
 

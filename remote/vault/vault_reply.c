@@ -34,6 +34,7 @@ static const struct remote_meaning meanings[] = {
     { 0,   KEY_KINDS,     "not supported for key type", REMOTE_E_FORBIDDEN_USE, NULL },
     { 0,   KEY_KINDS,     "too long",                  REMOTE_E_LENGTH,        NULL },
     { 0,   KEY_KINDS,     "exceeds allowed",           REMOTE_E_LENGTH,        NULL },
+    { 400, KIND(WRITE_DOCUMENT), "check-and-set",      REMOTE_E_EXISTS,        "there is one already" },
     { 413, 0,             NULL,                        REMOTE_E_LENGTH,        "too large for one request" },
     { 400, KIND(DECRYPT), NULL,                        REMOTE_E_DATA,          NULL },
     { 500, KIND(DECRYPT), "decrypt",                   REMOTE_E_DATA,          NULL },

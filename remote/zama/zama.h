@@ -96,7 +96,7 @@ struct zama_health {         /* of kms.v1.HealthStatusResponse, in the slot's co
 enum remote_rc zama_health_read(struct remote_slice message, const uint8_t context_id[ZAMA_ID_LEN],
                                 struct zama_health *ret, struct remote_error *err)
     REMOTE_MUST_CHECK;
-/* 64 hex digits; "0x" and capitals are fine. False: something else. */
+/* 64 hex digits; "0x" and capitals are fine. False: something else. In zama_address.c. */
 bool zama_id_parse(const char *text, uint8_t ret[ZAMA_ID_LEN]);
 void zama_id_format(const uint8_t id[ZAMA_ID_LEN], char ret[2 * ZAMA_ID_LEN + 1]);
 
@@ -121,6 +121,7 @@ enum remote_rc zama_answer_read(const struct zama_question *question, unsigned p
     REMOTE_MUST_CHECK;
 void zama_answer_clear(struct zama_answer *answer); /* wipes */
 
+/* ---- zama_type.c ---- */
 /* Bytes of a plaintext of this type; 0: no answer about such a type can be signed. */
 size_t zama_plaintext_len(int32_t fhe_type);
 /* "euint64" -> 5, "ebool" -> 0, "uint8", "5"; -1: none. And back; NULL: none. */
@@ -134,6 +135,7 @@ void zama_keccak256(const struct remote_slice *parts, size_t count, uint8_t ret[
 /* What an answer's external signature signs. plaintexts: as in the answer, with their lengths. */
 void zama_eip712_hash(const struct zama_question *question, const struct remote_slice *plaintexts,
                       uint8_t ret[ZAMA_HASH_LEN]);
+/* ---- zama_address.c, zama_signature.c: addresses and keys ---- */
 /* The address of a public key. False: no point of the curve. Inside the guard. */
 bool zama_address_of(const uint8_t point[ZAMA_POINT_LEN], uint8_t ret[ZAMA_ADDRESS_LEN]);
 /* "0x" and 40 hex digits, with a valid EIP-55 checksum or in one case. False: something else. */

@@ -5,7 +5,7 @@
 
 #include "kms_v1beta1.pb-c.h"
 #include "kms_v2.pb-c.h"
-#include "wire.h"
+#include "protobuf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,9 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0)
         return 0;
-    message = kms_wire_read(types[data[0] % 4], remote_slice(data + 1, size - 1));
-    if (message != NULL && kms_wire_write(message, &again, NULL) != REMOTE_OK)
+    message = remote_protobuf_read(types[data[0] % 4], remote_slice(data + 1, size - 1));
+    if (message != NULL && remote_protobuf_write(message, &again, NULL) != REMOTE_OK)
         abort();
-    kms_wire_free(message);
+    remote_protobuf_free(message);
     return 0;
 }

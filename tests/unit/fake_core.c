@@ -354,6 +354,11 @@ const char *remote_slot_name(const struct remote_slot *slot)
     return slot->name;
 }
 
+void remote_slot_describe(const struct remote_slot *slot, struct remote_buf *ret)
+{
+    (void)slot, (void)ret;
+}
+
 const char *remote_slot_backend(const struct remote_slot *slot)
 {
     return slot->broken ? "" : "fake";
@@ -380,6 +385,12 @@ bool remote_slot_writable(const struct remote_slot *slot)
 bool remote_slot_has_random(const struct remote_slot *slot)
 {
     return slot->random;
+}
+
+bool remote_slot_makes_keys(const struct remote_slot *slot)
+{
+    (void)slot;
+    return !fake.makes_no_keys;
 }
 
 bool remote_slot_allows(const struct remote_slot *slot, enum remote_allow what)

@@ -31,6 +31,7 @@ struct fake {
     enum remote_rc fail; /* what requests answer, REMOTE_OK: their result */
     int http_status;
     unsigned allow;            /* of the writable slot: enum remote_allow */
+    bool makes_no_keys;        /* the service has no such request */
     void (*during)(void *arg); /* called in the middle of a request */
     void *during_arg;
 };

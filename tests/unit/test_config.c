@@ -266,6 +266,31 @@ static void test_global_sections_of_one_configuration_are_one(void **state)
     assert_string_equal(remote_section_text(config.global, "log_level", NULL), "info");
 }
 
+static void test_sections_of_front_ends_are_kept_and_not_checked(void **state)
+{
+    CLEANUP(remote_config_clear) struct remote_config config = { 0 };
+    struct remote_error err = { 0 };
+
+    (void)state;
+    load_good("[kes]\nwhatever = 1\n[kes-policy  app one ]\nallow = /a\n[slot a]\n"
+              "[kes-policy b/c]\nno value\n[kes]\n",
+              &config);
+    assert_int_equal(config.slot_count, 1);
+    assert_int_equal(config.front_count, 4);
+    assert_string_equal(remote_section_kind(config.fronts[0]), "kes");
+    assert_string_equal(remote_section_name(config.fronts[0]), "");
+    assert_string_equal(remote_section_text(config.fronts[0], "whatever", NULL), "1");
+    assert_string_equal(remote_section_kind(config.fronts[1]), "kes-policy");
+    assert_string_equal(remote_section_name(config.fronts[1]), "app one");
+    assert_int_equal(remote_section_status(config.fronts[2], &err), REMOTE_E_CONFIG);
+    assert_string_equal(err.text,
+                        "t.conf:7: [kes-policy b/c] a line without '='; write OPTION = VALUE");
+    assert_int_equal(remote_section_status(config.fronts[3], &err), REMOTE_E_CONFIG);
+    assert_string_equal(err.text, "t.conf:8: [kes] this section stands in t.conf:1 already; there "
+                                  "is one [kes]");
+    assert_int_equal(remote_section_status(config.slots[0], &err), REMOTE_OK);
+}
+
 /* ---- what breaks the configuration ---- */
 
 static void test_unknown_section_is_refused(void **state)
@@ -274,6 +299,8 @@ static void test_unknown_section_is_refused(void **state)
     assert_str_refused(
         "[slots web]\n",
         "t.conf:1: unknown section [slots web]; there are [hsmbridge] and [slot NAME]");
+    assert_str_refused("[kes x]\n",
+                       "t.conf:1: unknown section [kes x]; there are [hsmbridge] and [slot NAME]");
     assert_str_refused("[slot a]\n\n[]\n",
                        "t.conf:3: unknown section []; there are [hsmbridge] and [slot NAME]");
 }
@@ -749,6 +776,7 @@ int main(void)
         cmocka_unit_test(test_shortest_lines_without_last_newline_keep_their_values),
         cmocka_unit_test(test_empty_configuration_has_no_slots),
         cmocka_unit_test(test_global_sections_of_one_configuration_are_one),
+        cmocka_unit_test(test_sections_of_front_ends_are_kept_and_not_checked),
         cmocka_unit_test(test_unknown_section_is_refused),
         cmocka_unit_test(test_unfit_slot_name_is_refused),
         cmocka_unit_test(test_slot_name_of_32_bytes_is_fine),

@@ -1,48 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The transport over HTTP, against a small server on loopback that answers as it is told. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "http_case.h"
 
-#include <arpa/inet.h>
-#include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-#include <openssl/err.h>
-
-#include "libctx.h"
-#include "slot_private.h"
 
 #define GOOD "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-/* ---- the server: one connection at a time, each request gets the answer that is set ---- */
-
-static struct server {
-    pthread_t thread;
-    int listener, stop[2];
-    unsigned port;
-    const char *answer; /* NULL: none, ever */
+static struct {
+    const char *answer; /* to each request; NULL: none, ever */
     bool close_after;
-    atomic_int connections, requests;
-    char request[4096]; /* the last */
-} server;
-
-static bool readable(int fd)
-{
-    struct pollfd polled[] = { { .fd = fd, .events = POLLIN },
-                               { .fd = server.stop[0], .events = POLLIN } };
-
-    return poll(polled, 2, -1) > 0 && polled[1].revents == 0;
-}
+} told;
 
 static bool read_request(int fd)
 {
@@ -69,124 +37,20 @@ static void serve(int fd)
 {
     while (read_request(fd)) {
         atomic_fetch_add(&server.requests, 1);
-        if (server.answer == NULL)
+        if (told.answer == NULL)
             continue;
-        if (send(fd, server.answer, strlen(server.answer), MSG_NOSIGNAL) < 0 || server.close_after)
+        if (send(fd, told.answer, strlen(told.answer), MSG_NOSIGNAL) < 0 || told.close_after)
             return;
     }
 }
 
-static void *run_server(void *arg)
-{
-    (void)arg;
-    while (readable(server.listener)) {
-        int fd = accept(server.listener, NULL, NULL);
-
-        atomic_fetch_add(&server.connections, 1);
-        serve(fd);
-        close(fd);
-    }
-    return NULL;
-}
-
-static struct remote_guard guard;
-static struct remote_config config;
-static struct remote_slot *slot;
-
 static int setup(void **state)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof(address);
-    static char text[256];
-
     (void)state;
-    memset(&server, 0, sizeof(server));
-    server.answer = GOOD;
-    server.listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(server.listener, (struct sockaddr *)&address, len) != 0 ||
-        listen(server.listener, 16) != 0 || pipe(server.stop) != 0 ||
-        getsockname(server.listener, (struct sockaddr *)&address, &len) != 0)
-        return -1;
-    server.port = ntohs(address.sin_port);
-    if (pthread_create(&server.thread, NULL, run_server, NULL) != 0 ||
-        remote_guard_enter(&guard, NULL) != REMOTE_OK)
-        return -1;
-    snprintf(text, sizeof(text),
-             "[slot web]\nbackend = vault\nurl = http://127.0.0.1:%u\ninsecure_transport = yes\n"
-             "pin = token\ntimeout = 3s\n",
-             server.port);
-    if (remote_config_parse("t.conf", remote_slice_str(text), &config, NULL) != REMOTE_OK)
-        return -1;
-    slot = remote_slot_open(NULL, config.slots[0]);
-    return slot != NULL && remote_slot_status(slot, NULL) == REMOTE_OK ? 0 : -1;
+    told.answer = GOOD;
+    told.close_after = false;
+    return start_server(serve) == 0 ? open_slot("http", "insecure_transport = yes\n") : -1;
 }
-
-static void stop_server(void)
-{
-    if (server.listener < 0)
-        return;
-    close(server.stop[1]); /* the other end becomes readable */
-    pthread_join(server.thread, NULL);
-    close(server.stop[0]);
-    close(server.listener);
-    server.listener = -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    remote_slot_close(slot);
-    remote_config_clear(&config);
-    remote_guard_leave(&guard);
-    stop_server();
-    return 0;
-}
-
-/* ---- one request ---- */
-
-struct
-try {
-    struct remote_request request;
-    struct remote_transfer transfer;
-};
-
-static void clear(struct try *try)
-{
-    remote_request_clear(&try->request);
-    remote_buf_clear(&try->transfer.body);
-    memset(try, 0, sizeof(*try));
-}
-
-static enum remote_rc exchange(struct try *try, int64_t ms)
-{
-    const struct remote_transport *transport = slot->transport;
-    struct remote_unit *unit = NULL;
-    struct remote_error err = { 0 };
-
-    if (try->request.method == NULL)
-        try->request.method = "GET";
-    if (try->request.path.len == 0)
-        remote_buf_append_str(&try->request.path, "/v1/x");
-    remote_buf_clear(&try->transfer.body);
-    memset(&try->transfer, 0, sizeof(try->transfer));
-    try->transfer.slot = slot;
-    try->transfer.request = &try->request;
-    try->transfer.deadline_ms = remote_now_ms() + ms;
-    assert_int_equal(transport->acquire(slot, &unit, &err), REMOTE_OK);
-    assert_int_equal(transport->start(unit, &try->transfer, &err), REMOTE_OK);
-    assert_ptr_equal(transport->wait(unit, INT64_MAX), &try->transfer);
-    transport->release(unit);
-    return try->transfer.rc;
-}
-
-static void assert_says(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL)
-        fail_msg("'%s' does not say '%s'", text, part);
-}
-
-#define TRY CLEANUP(clear) struct try try = { 0 }
 
 /* ---- tests ---- */
 
@@ -252,8 +116,8 @@ static void test_statuses_are_handed_on_and_redirects_not_followed(void **state)
     TRY;
 
     (void)state;
-    server.answer = "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\n"
-                    "Content-Length: 0\r\n\r\n";
+    told.answer = "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\n"
+                  "Content-Length: 0\r\n\r\n";
     assert_int_equal(exchange(&try, 2000), REMOTE_OK);
     assert_int_equal(try.transfer.status, 307);
     assert_int_equal(server.requests, 1);
@@ -266,19 +130,19 @@ static void test_retry_after_is_read_in_seconds_and_as_a_date(void **state)
     time_t later = time(NULL) + 100;
 
     (void)state;
-    server.answer = "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
+    told.answer = "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
     assert_int_equal(exchange(&try, 2000), REMOTE_OK);
     assert_int_equal(try.transfer.retry_after_s, 7);
     strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime(&later));
     snprintf(answer, sizeof(answer),
              "HTTP/1.1 503 Gone\r\nretry-after: %s\r\nContent-Length: 0\r\n\r\n", date);
-    server.answer = answer;
+    told.answer = answer;
     assert_int_equal(exchange(&try, 2000), REMOTE_OK);
     assert_true(try.transfer.retry_after_s >= 98 && try.transfer.retry_after_s <= 100);
-    server.answer = "HTTP/1.1 429 Slow\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n";
+    told.answer = "HTTP/1.1 429 Slow\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n";
     assert_int_equal(exchange(&try, 2000), REMOTE_OK);
     assert_int_equal(try.transfer.retry_after_s, 0);
-    server.answer = "HTTP/1.1 429 Slow\r\nRetry-After: 99999999999\r\nContent-Length: 0\r\n\r\n";
+    told.answer = "HTTP/1.1 429 Slow\r\nRetry-After: 99999999999\r\nContent-Length: 0\r\n\r\n";
     assert_int_equal(exchange(&try, 2000), REMOTE_OK);
     assert_int_equal(try.transfer.retry_after_s, 86400);
 }
@@ -288,8 +152,8 @@ static void test_date_is_read_where_it_is_asked_for(void **state)
     TRY;
 
     (void)state;
-    server.answer = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 07:16:35 GMT\r\n"
-                    "Content-Length: 0\r\n\r\n";
+    told.answer = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 07:16:35 GMT\r\n"
+                  "Content-Length: 0\r\n\r\n";
     try.request.want_date = true;
     assert_int_equal(exchange(&try, 2000), REMOTE_OK);
     assert_int_equal(try.transfer.date, 1795418195);
@@ -300,7 +164,7 @@ static void test_answer_that_is_too_large_is_a_protocol_error(void **state)
     TRY;
 
     (void)state;
-    server.answer = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n12345678901";
+    told.answer = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n12345678901";
     try.request.reply_max = 10;
     assert_int_equal(exchange(&try, 2000), REMOTE_E_PROTOCOL);
     assert_says(try.transfer.err.text, "the answer is larger than 10 bytes");
@@ -313,11 +177,39 @@ static void test_answer_that_is_cut_short_is_unavailable_and_was_sent(void **sta
     TRY;
 
     (void)state;
-    server.answer = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc";
-    server.close_after = true;
+    told.answer = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc";
+    told.close_after = true;
     assert_int_equal(exchange(&try, 2000), REMOTE_E_UNAVAILABLE);
     assert_true(try.transfer.sent);
     assert_says(try.transfer.err.text, "the connection was closed in mid-answer");
+}
+
+static void test_answer_whose_header_is_cut_short_is_unavailable(void **state)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 200 OK\r\nX-One: 1\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX-One: 1\r\n",
+    };
+    TRY;
+
+    (void)state;
+    told.close_after = true;
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+        told.answer = answers[i];
+        assert_int_equal(exchange(&try, 2000), REMOTE_E_UNAVAILABLE);
+        assert_says(try.transfer.err.text, "the connection was closed in mid-answer");
+    }
+}
+
+static void test_trailers_end_an_answer_as_a_header_does(void **state)
+{
+    TRY;
+
+    (void)state;
+    told.answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  "2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n";
+    assert_int_equal(exchange(&try, 2000), REMOTE_OK);
+    assert_string_equal((char *)try.transfer.body.data, "ok");
 }
 
 static void test_what_is_not_http_is_a_protocol_error(void **state)
@@ -325,8 +217,8 @@ static void test_what_is_not_http_is_a_protocol_error(void **state)
     TRY;
 
     (void)state;
-    server.answer = "SSH-2.0-OpenSSH_9.2\r\n";
-    server.close_after = true;
+    told.answer = "SSH-2.0-OpenSSH_9.2\r\n";
+    told.close_after = true;
     assert_int_equal(exchange(&try, 2000), REMOTE_E_PROTOCOL);
 }
 
@@ -336,7 +228,7 @@ static void test_server_that_never_answers_ends_with_the_deadline(void **state)
     int64_t start = remote_now_ms();
 
     (void)state;
-    server.answer = NULL;
+    told.answer = NULL;
     assert_int_equal(exchange(&try, 300), REMOTE_E_TIMEOUT);
     assert_true(remote_now_ms() - start >= 290 && remote_now_ms() - start < 1000);
     assert_true(try.transfer.sent);
@@ -360,7 +252,7 @@ static void test_connection_that_died_while_idle_is_replaced(void **state)
     TRY;
 
     (void)state;
-    server.close_after = true;
+    told.close_after = true;
     assert_int_equal(exchange(&try, 2000), REMOTE_OK);
     nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
     assert_int_equal(exchange(&try, 2000), REMOTE_OK);
@@ -374,7 +266,7 @@ static void test_cancelled_transfer_leaves_the_unit_usable(void **state)
     struct remote_error err = { 0 };
 
     (void)state;
-    server.answer = NULL;
+    told.answer = NULL;
     assert_int_equal(exchange(&try, 50), REMOTE_E_TIMEOUT);
     assert_int_equal(slot->transport->acquire(slot, &unit, &err), REMOTE_OK);
     try.transfer.deadline_ms = remote_now_ms() + 2000;
@@ -382,7 +274,7 @@ static void test_cancelled_transfer_leaves_the_unit_usable(void **state)
     assert_null(slot->transport->wait(unit, remote_now_ms() + 50));
     slot->transport->cancel(unit, &try.transfer);
     slot->transport->release(unit);
-    server.answer = GOOD;
+    told.answer = GOOD;
     assert_int_equal(exchange(&try, 2000), REMOTE_OK);
 }
 
@@ -422,8 +314,6 @@ static void test_child_uses_no_connection_of_its_parent(void **state)
     assert_int_equal(server.requests, 2); /* none came in through the parent's connection */
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +326,8 @@ int main(void)
         TEST(test_date_is_read_where_it_is_asked_for),
         TEST(test_answer_that_is_too_large_is_a_protocol_error),
         TEST(test_answer_that_is_cut_short_is_unavailable_and_was_sent),
+        TEST(test_answer_whose_header_is_cut_short_is_unavailable),
+        TEST(test_trailers_end_an_answer_as_a_header_does),
         TEST(test_what_is_not_http_is_a_protocol_error),
         TEST(test_server_that_never_answers_ends_with_the_deadline),
         TEST(test_dead_server_is_unavailable_and_nothing_was_sent),

@@ -115,6 +115,63 @@ static void test_key_when_of_an_unknown_type_is_refused(void **state)
     assert_refused(remote_buf_slice(&text));
 }
 
+static void assert_writes_the_same(const char *text)
+{
+    CLEANUP(kes_stored_clear) struct kes_stored stored = { 0 };
+    CLEANUP(remote_secret_clear) struct remote_secret written = { 0 };
+
+    assert_int_equal(kes_stored_read(remote_slice_str(text), &stored, NULL), REMOTE_OK);
+    assert_int_equal(stored.created, MADE);
+    assert_int_not_equal(stored.created_ns, 0);
+    assert_string_equal(stored.created_by,
+                        "60746e72f32d9626386d19b4d6243f34ba247eef6bcb35d51932be63d76f35ba");
+    assert_int_equal(kes_stored_write(&stored, &written, NULL), REMOTE_OK);
+    assert_int_equal(written.len, strlen(text));
+    assert_string_equal((char *)written.data, text);
+}
+
+static void test_recorded_keys_are_written_as_they_were(void **state)
+{
+    (void)state;
+    assert_writes_the_same(AES);
+    assert_writes_the_same(CHACHA20);
+}
+
+static void test_key_without_hmac_key_is_not_written(void **state)
+{
+    CLEANUP(kes_stored_clear) struct kes_stored stored = { 0 };
+    CLEANUP(remote_secret_clear) struct remote_secret written = { 0 };
+
+    (void)state;
+    assert_int_equal(kes_stored_read(remote_slice_str("{\"bytes\":\"" BYTES "\"}"), &stored, NULL),
+                     REMOTE_OK);
+    assert_int_equal(kes_stored_write(&stored, &written, NULL), REMOTE_E_USAGE);
+    assert_null(written.data);
+}
+
+static void test_time_and_creator_of_older_versions_are_read(void **state)
+{
+    CLEANUP(kes_stored_clear) struct kes_stored stored = { 0 };
+    static const char text[] = "{\"bytes\":\"" BYTES "\",\"created_at\":"
+                               "\"2026-11-23T07:22:30.25Z\",\"created_by\":\"00ff\"}";
+
+    (void)state;
+    assert_int_equal(kes_stored_read(remote_slice_str(text), &stored, NULL), REMOTE_OK);
+    assert_int_equal(stored.created, MADE);
+    assert_int_equal(stored.created_ns, 250000000);
+    assert_string_equal(stored.created_by, "00ff");
+}
+
+static void test_creator_that_is_no_identity_is_passed_over(void **state)
+{
+    CLEANUP(kes_stored_clear) struct kes_stored stored = { 0 };
+    static const char text[] = "{\"bytes\":\"" BYTES "\",\"created_by\":\"a\\nb\"}";
+
+    (void)state;
+    assert_int_equal(kes_stored_read(remote_slice_str(text), &stored, NULL), REMOTE_OK);
+    assert_string_equal(stored.created_by, "");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -123,6 +180,10 @@ int main(void)
         cmocka_unit_test(test_what_is_no_key_is_refused),
         cmocka_unit_test(test_key_when_cut_anywhere_is_refused),
         cmocka_unit_test(test_key_when_of_an_unknown_type_is_refused),
+        cmocka_unit_test(test_recorded_keys_are_written_as_they_were),
+        cmocka_unit_test(test_key_without_hmac_key_is_not_written),
+        cmocka_unit_test(test_time_and_creator_of_older_versions_are_read),
+        cmocka_unit_test(test_creator_that_is_no_identity_is_passed_over),
     };
 
     return cmocka_run_group_tests(tests, enter_guard, leave_guard);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "encode.h"
 #include "local_keys.h"
 
 #include <openssl/err.h>
@@ -149,6 +150,36 @@ static void test_verify_of_eddsa_takes_the_message(void **state)
                      REMOTE_OK);
 }
 
+/* GM/T 0003.5-2012, annex A.2. */
+static void test_verify_of_sm2_when_of_the_standards_example_then_good(void **state)
+{
+    static const char spki[] =
+        "3059301306072a8648ce3d020106082a811ccf5501822d034200"
+        "0409f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020"
+        "ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13";
+    static const char signature[] =
+        "f5a03b0648d2c4630eeac513e1bb81a15944da3827d5b74143ac7eaceee720b3"
+        "b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa";
+    struct remote_params params = { .alg = REMOTE_ALG_SM2 };
+    CLEANUP(remote_buf_clear) struct remote_buf der = { 0 }, sig = { 0 };
+    struct remote_key key = { 0 };
+    struct remote_error err = { 0 };
+
+    (void)state;
+    assert_true(remote_hex_decode(remote_slice_str(spki), &der));
+    assert_true(remote_hex_decode(remote_slice_str(signature), &sig));
+    assert_int_equal(remote_local_set_spki(&key, remote_buf_slice(&der), NULL), REMOTE_OK);
+    assert_int_equal(key.type, REMOTE_KEY_SM2);
+    assert_int_equal(key.curve, NID_sm2);
+    assert_int_equal(remote_local_verify(&key, &params, BYTES("message digest"),
+                                         remote_buf_slice(&sig), &err),
+                     REMOTE_OK);
+    assert_int_equal(remote_local_verify(&key, &params, BYTES("message digesu"),
+                                         remote_buf_slice(&sig), &err),
+                     REMOTE_E_DATA);
+    key_clear(&key);
+}
+
 static void test_verify_with_a_key_of_another_kind_is_unsupported(void **state)
 {
     struct remote_params params = { .alg = REMOTE_ALG_ECDSA };
@@ -281,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_verify_of_ecdsa_takes_digests_of_any_length),
         cmocka_unit_test(test_verify_of_a_digest_of_the_wrong_length_is_refused),
         cmocka_unit_test(test_verify_of_eddsa_takes_the_message),
+        cmocka_unit_test(test_verify_of_sm2_when_of_the_standards_example_then_good),
         cmocka_unit_test(test_verify_with_a_key_of_another_kind_is_unsupported),
         cmocka_unit_test(test_encrypt_is_opened_by_the_private_key),
         cmocka_unit_test(test_encrypt_of_too_much_names_what_fits),

@@ -113,6 +113,22 @@ static void test_token_key_when_generated_then_is_in_the_service(void **state)
     assert_int_equal(C_GenerateKey(session, &aes_gen, attributes, 3, &key), CKR_ACTION_PROHIBITED);
 }
 
+static void test_token_key_when_the_service_makes_none_then_not_supported(void **state)
+{
+    CK_SESSION_HANDLE session = writable();
+    CK_ATTRIBUTE attributes[] = { VALUE(CKA_VALUE_LEN, len32), VALUE(CKA_TOKEN, yes),
+                                  BYTES(CKA_LABEL, "new", 3) };
+    CK_BBOOL here = CK_FALSE;
+    CK_OBJECT_HANDLE key;
+
+    (void)state;
+    fake.makes_no_keys = true;
+    assert_int_equal(C_GenerateKey(session, &aes_gen, attributes, 3, &key),
+                     CKR_FUNCTION_NOT_SUPPORTED);
+    attributes[1].pValue = &here;
+    assert_int_equal(C_GenerateKey(session, &aes_gen, attributes, 2, &key), CKR_OK); /* here */
+}
+
 static CK_ULONG bits = 2048;
 static CK_BYTE p256[] = "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
 
@@ -242,6 +258,7 @@ int main(void)
         TEST(test_generate_when_the_length_is_impossible_then_value_invalid),
         TEST(test_generate_when_arguments_are_wrong_then_says_how),
         TEST(test_token_key_when_generated_then_is_in_the_service),
+        TEST(test_token_key_when_the_service_makes_none_then_not_supported),
         TEST(test_pair_when_generated_then_both_halves_are_there),
         TEST(test_pair_when_the_templates_are_wrong_then_says_how),
         TEST(test_data_key_when_made_then_its_sealed_part_opens_to_the_same),

@@ -8,9 +8,10 @@
 #include "azure_data.h"
 #include "build-config.h"
 #include "kms_v1beta1.pb-c.h"
+#include "local_kek.h"
+#include "protobuf.h"
 #include "seal.h"
 #include "service.h"
-#include "wire.h"
 
 #define MAGIC "HBK\1"
 #define MAGIC_LEN 4
@@ -27,7 +28,7 @@ enum remote_rc kms_v1_version(const struct kms_request *request, struct remote_b
     answer.version = version;
     answer.runtime_name = name;
     answer.runtime_version = number;
-    return kms_wire_write(&answer.base, ret, err);
+    return remote_protobuf_write(&answer.base, ret, err);
 }
 
 static enum remote_rc write_head(const struct kms_version *version, enum kms_form form,
@@ -49,6 +50,9 @@ static enum remote_rc seal(const struct kms_request *request, struct remote_slic
 
     REMOTE_TRY(kms_service_sealing(request, &snapshot, err));
     version = kms_snapshot_current(snapshot);
+    if (kms_local_keks_seal(kms_keyring_local_keks(request->ring)))
+        return kms_local_kek_seal(kms_keyring_local_keks(request->ring), version, plain,
+                                  request->deadline_ms, ret, err);
     REMOTE_TRY(kms_seal(version, plain, false, request->deadline_ms, &sealed, err));
     kms_keyring_proved(request->ring, version, KMS_PROOF_ENCRYPT);
     REMOTE_TRY(write_head(version, sealed.form, ret, err));
@@ -61,17 +65,17 @@ enum remote_rc kms_v1_encrypt(const struct kms_request *request, struct remote_b
 {
     CLEANUP(remote_buf_clear) struct remote_buf cipher = { 0 };
     V1beta1__EncryptRequest *ask =
-        (void *)kms_wire_read(&v1beta1__encrypt_request__descriptor, request->message);
+        (void *)remote_protobuf_read(&v1beta1__encrypt_request__descriptor, request->message);
     V1beta1__EncryptResponse answer = V1BETA1__ENCRYPT_RESPONSE__INIT;
     enum remote_rc rc;
 
     if (ask == NULL)
         return kms_service_malformed(err);
-    rc = seal(request, kms_wire_slice(ask->plain), &cipher, err);
-    kms_wire_free(&ask->base);
+    rc = seal(request, remote_protobuf_slice(ask->plain), &cipher, err);
+    remote_protobuf_free(&ask->base);
     REMOTE_TRY(rc);
-    answer.cipher = kms_wire_data(&cipher);
-    return kms_wire_write(&answer.base, ret, err);
+    answer.cipher = remote_protobuf_data(remote_buf_slice(&cipher));
+    return remote_protobuf_write(&answer.base, ret, err);
 }
 
 static enum remote_rc open_ours(const struct kms_request *request, struct remote_slice cipher,
@@ -89,6 +93,11 @@ static enum remote_rc open_ours(const struct kms_request *request, struct remote
     return kms_service_open(request, &opening, ret, err);
 }
 
+static bool begins(struct remote_slice cipher, const char *magic)
+{
+    return cipher.len > MAGIC_LEN && memcmp(cipher.data, magic, MAGIC_LEN) == 0;
+}
+
 static enum remote_rc open_foreign(const struct kms_request *request, struct remote_slice cipher,
                                    struct remote_buf *ret, struct remote_error *err)
 {
@@ -104,20 +113,23 @@ enum remote_rc kms_v1_decrypt(const struct kms_request *request, struct remote_b
 {
     CLEANUP(remote_buf_clear) struct remote_buf plain = { 0 };
     V1beta1__DecryptRequest *ask =
-        (void *)kms_wire_read(&v1beta1__decrypt_request__descriptor, request->message);
+        (void *)remote_protobuf_read(&v1beta1__decrypt_request__descriptor, request->message);
     V1beta1__DecryptResponse answer = V1BETA1__DECRYPT_RESPONSE__INIT;
     struct remote_slice cipher;
     enum remote_rc rc;
 
     if (ask == NULL)
         return kms_service_malformed(err);
-    cipher = kms_wire_slice(ask->cipher);
-    if (cipher.len > HEAD && memcmp(cipher.data, MAGIC, MAGIC_LEN) == 0)
+    cipher = remote_protobuf_slice(ask->cipher);
+    if (cipher.len > HEAD && begins(cipher, MAGIC))
         rc = open_ours(request, cipher, &plain, err);
+    else if (begins(cipher, KMS_LOCAL_KEK_MAGIC))
+        rc =
+            kms_local_kek_open(kms_keyring_local_keks(request->ring), request, cipher, &plain, err);
     else
         rc = open_foreign(request, cipher, &plain, err);
-    kms_wire_free(&ask->base);
+    remote_protobuf_free(&ask->base);
     REMOTE_TRY(rc);
-    answer.plain = kms_wire_data(&plain);
-    return kms_wire_write(&answer.base, ret, err);
+    answer.plain = remote_protobuf_data(remote_buf_slice(&plain));
+    return remote_protobuf_write(&answer.base, ret, err);
 }

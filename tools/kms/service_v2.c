@@ -5,9 +5,9 @@
 
 #include "azure_data.h"
 #include "kms_v2.pb-c.h"
+#include "protobuf.h"
 #include "seal.h"
 #include "service.h"
-#include "wire.h"
 
 #define CIPHERTEXT_MAX 1024 /* what the API server takes */
 #define ALGORITHM "algorithm.kms.hsmbridge"
@@ -47,7 +47,7 @@ enum remote_rc kms_v2_status(const struct kms_request *request, struct remote_bu
         snprintf(old, sizeof(old), "the key was last read %lld s ago", (long long)age_ms / 1000);
         answer.healthz = old;
     }
-    return kms_wire_write(&answer.base, ret, err);
+    return remote_protobuf_write(&answer.base, ret, err);
 }
 
 /* ---- Encrypt ---- */
@@ -79,12 +79,12 @@ static enum remote_rc write_sealed(const struct kms_version *version,
     entries[0].key = algorithm;
     entries[0].value = (ProtobufCBinaryData){ strlen(name), (uint8_t *)(uintptr_t)name };
     entries[1].key = shares;
-    entries[1].value = kms_wire_data(&sealed->shares);
-    answer.ciphertext = kms_wire_data(&sealed->ciphertext);
+    entries[1].value = remote_protobuf_data(remote_buf_slice(&sealed->shares));
+    answer.ciphertext = remote_protobuf_data(remote_buf_slice(&sealed->ciphertext));
     answer.key_id = key_id;
     answer.annotations = pointers;
     answer.n_annotations = sealed->shares.len > 0 ? 2 : 1;
-    return kms_wire_write(&answer.base, ret, err);
+    return remote_protobuf_write(&answer.base, ret, err);
 }
 
 static enum remote_rc seal(const struct kms_request *request, struct remote_slice plain,
@@ -106,15 +106,15 @@ enum remote_rc kms_v2_encrypt(const struct kms_request *request, struct remote_b
                               struct remote_error *err)
 {
     V2__EncryptRequest *ask =
-        (void *)kms_wire_read(&v2__encrypt_request__descriptor, request->message);
+        (void *)remote_protobuf_read(&v2__encrypt_request__descriptor, request->message);
     enum remote_rc rc;
 
     if (ask == NULL)
         return kms_service_malformed(err);
-    rc = seal(request, kms_wire_slice(ask->plaintext), ret, err);
+    rc = seal(request, remote_protobuf_slice(ask->plaintext), ret, err);
     remote_log(REMOTE_LOG_DEBUG, "v2 Encrypt %s with key '%s': %s", ask->uid,
                kms_keyring_name(request->ring), remote_rc_name(rc));
-    kms_wire_free(&ask->base);
+    remote_protobuf_free(&ask->base);
     return rc;
 }
 
@@ -127,7 +127,7 @@ static struct remote_slice annotation(const V2__DecryptRequest *ask, const char 
         const V2__DecryptRequest__AnnotationsEntry *entry = ask->annotations[i];
 
         if (strcmp(entry->key, name) == 0)
-            return entry->value.len > 0 ? kms_wire_slice(entry->value) : remote_slice("", 0);
+            return entry->value.len > 0 ? remote_protobuf_slice(entry->value) : remote_slice("", 0);
     }
     return (struct remote_slice){ 0 };
 }
@@ -135,7 +135,7 @@ static struct remote_slice annotation(const V2__DecryptRequest *ask, const char 
 static enum remote_rc open_foreign(const struct kms_request *request, const V2__DecryptRequest *ask,
                                    struct remote_buf *ret, struct remote_error *err)
 {
-    const struct kms_azure_v2 azure = { .ciphertext = kms_wire_slice(ask->ciphertext),
+    const struct kms_azure_v2 azure = { .ciphertext = remote_protobuf_slice(ask->ciphertext),
                                         .key_id = remote_slice_str(ask->key_id),
                                         .algorithm = annotation(ask, KMS_AZURE_ALGORITHM),
                                         .version = annotation(ask, KMS_AZURE_VERSION) };
@@ -153,7 +153,7 @@ static enum remote_rc open_sealed(const struct kms_request *request, const V2__D
 {
     struct remote_slice algorithm = annotation(ask, ALGORITHM);
     struct kms_opening opening = { .key_id = remote_slice_str(ask->key_id),
-                                   .ciphertext = kms_wire_slice(ask->ciphertext),
+                                   .ciphertext = remote_protobuf_slice(ask->ciphertext),
                                    .shares = annotation(ask, SHARES) };
 
     if (algorithm.data == NULL)
@@ -169,7 +169,7 @@ enum remote_rc kms_v2_decrypt(const struct kms_request *request, struct remote_b
 {
     CLEANUP(remote_buf_clear) struct remote_buf plain = { 0 };
     V2__DecryptRequest *ask =
-        (void *)kms_wire_read(&v2__decrypt_request__descriptor, request->message);
+        (void *)remote_protobuf_read(&v2__decrypt_request__descriptor, request->message);
     V2__DecryptResponse answer = V2__DECRYPT_RESPONSE__INIT;
     enum remote_rc rc;
 
@@ -178,8 +178,8 @@ enum remote_rc kms_v2_decrypt(const struct kms_request *request, struct remote_b
     rc = open_sealed(request, ask, &plain, err);
     remote_log(REMOTE_LOG_DEBUG, "v2 Decrypt %s with key '%s': %s", ask->uid,
                kms_keyring_name(request->ring), remote_rc_name(rc));
-    kms_wire_free(&ask->base);
+    remote_protobuf_free(&ask->base);
     REMOTE_TRY(rc);
-    answer.plaintext = kms_wire_data(&plain);
-    return kms_wire_write(&answer.base, ret, err);
+    answer.plaintext = remote_protobuf_data(remote_buf_slice(&plain));
+    return remote_protobuf_write(&answer.base, ret, err);
 }
