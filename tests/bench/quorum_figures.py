@@ -45,6 +45,18 @@ def block(operation):
     return middle(times)
 
 
+def print_ratio(name, ours, theirs, promised):
+    """Of pairs of p50."""
+    ratios = sorted(a / b for a, b in zip(ours, theirs))
+    reach = int(0.98 * math.sqrt(PAIRS))  # of the median's ranks, by the binomial's spread
+    low = ratios[max(0, PAIRS // 2 - reach - 1)]
+    high = ratios[min(PAIRS - 1, PAIRS // 2 + reach)]
+    print("%-14s %.2f ms beside %.2f ms: %.3f (95 %%: %.3f to %.3f), promised at most %.1f: %s" %
+          (name, 1000 * middle(ours), 1000 * middle(theirs), middle(ratios), low, high, promised,
+           "met" if low <= promised else "NOT MET"))
+    sys.stdout.flush()
+
+
 def compare(name, quorum, members):
     """members: operations of those that are needed; the slowest of them counts, pair by pair."""
     for operation in (quorum, *members):
@@ -54,14 +66,7 @@ def compare(name, quorum, members):
     for _ in range(PAIRS):
         ours.append(block(quorum))
         theirs.append(max(block(member) for member in members))
-    ratios = sorted(a / b for a, b in zip(ours, theirs))
-    reach = int(0.98 * math.sqrt(PAIRS))  # of the median's ranks, by the binomial's spread
-    low = ratios[max(0, PAIRS // 2 - reach - 1)]
-    high = ratios[min(PAIRS - 1, PAIRS // 2 + reach)]
-    print("%-14s %.2f ms beside %.2f ms: %.3f (95 %%: %.3f to %.3f), promised at most %.1f: %s" %
-          (name, 1000 * middle(ours), 1000 * middle(theirs), middle(ratios), low, high, PROMISED,
-           "met" if low <= PROMISED else "NOT MET"))
-    sys.stdout.flush()
+    print_ratio(name, ours, theirs, PROMISED)
 
 
 def measure(name, session_of, needed):

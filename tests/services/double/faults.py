@@ -166,6 +166,8 @@ class Faults:
     """The faults in force, in the order in which they were made; the first that matches counts.
     actions: what one service has beside ACTIONS; api: what these work on."""
 
+    kind = Fault
+
     def __init__(self, api=None, actions=None):
         self._api = api
         self._actions = dict(ACTIONS, **(actions or {}))
@@ -179,7 +181,7 @@ class Faults:
         if known is None or order.get("action") not in known:
             raise ValueError("unknown stage or action; actions are: "
                              + " ".join(known or ["request", "connect"]))
-        fault = Fault(next(self._ids), dict(order), self._api)
+        fault = self.kind(next(self._ids), dict(order), self._api)
         with self._lock:
             self._faults.append(fault)
         return fault.id
