@@ -178,7 +178,7 @@ class Actions:
                 payload["padding_mode"], hashes.SHA256))
         except ValueError:
             raise exception() from None
-        if len(secret) * 8 != int(key.spec[-3:]):
+        if len(secret) * 8 != (128 if key.is_sm4 else int(key.spec[-3:])):
             raise exception()
         key.secret, key.wrapping = secret, None
         return {"result": True}

@@ -35,7 +35,7 @@ class EhsmControl(Control):
 
     def _key(self, body):
         key = self._api.actions.keys[body["keyid"]]
-        if key.is_aes:
+        if key.is_secret:
             return {"secret": encode(key.secret)}
         return {"pem": key.secret.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,

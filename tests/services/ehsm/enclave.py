@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from .payloads import Refusal
+from .sm import BLOCK, Sm2Key, sm4_decrypt, sm4_encrypt
 
 ENCRYPT, SIGN = "EH_KEYUSAGE_ENCRYPT_DECRYPT", "EH_KEYUSAGE_SIGN_VERIFY"
 YEAR_MS = 365 * 24 * 3600 * 1000
@@ -47,13 +48,31 @@ class Key:
                 raise exception()
             size = int(self.spec[-3:]) // 8
             return os.urandom(size) if self.origin == "EH_INTERNAL_KEY" else None
+        if self.is_sm4:
+            if self.usage != ENCRYPT:
+                raise exception()
+            return os.urandom(BLOCK) if self.origin == "EH_INTERNAL_KEY" else None
         if self.origin != "EH_INTERNAL_KEY" or self.usage not in (ENCRYPT, SIGN):
             raise exception()
         if self.spec.startswith("EH_RSA_"):
             return rsa.generate_private_key(65537, int(self.spec[-4:]))
         if self.spec in CURVES:
             return ec.generate_private_key(CURVES[self.spec]())
+        if self.is_sm2:
+            return Sm2Key()
         raise exception()
+
+    @property
+    def is_sm2(self):
+        return self.spec == "EH_SM2"
+
+    @property
+    def is_sm4(self):
+        return self.spec.startswith("EH_SM4")
+
+    @property
+    def is_secret(self):
+        return self.is_aes or self.is_sm4
 
     @property
     def is_aes(self):
@@ -73,32 +92,44 @@ class Key:
                 "alias": "", "keyspec": self.spec, "keyState": 1 if self.enabled else 0}
 
     def public_pem(self):
-        if self.is_aes:
+        if self.is_secret:
             raise exception()
+        if self.is_sm2:
+            return self.secret.public_pem()
         form = (serialization.PublicFormat.PKCS1 if self.is_rsa
                 else serialization.PublicFormat.SubjectPublicKeyInfo)
         return self.secret.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
-    # ---- AES ----
+    # ---- AES, SM4 ----
 
     def encrypt(self, plain, aad):
-        self.need(ENCRYPT, self.is_aes)
+        self.need(ENCRYPT, self.is_secret)
         if not plain:
             raise exception()
+        if self.is_sm4:
+            return sm4_encrypt(self.secret, self.spec, plain)
         nonce = os.urandom(IV)
         sealed = AESGCM(self.secret).encrypt(nonce, plain, aad)
         return sealed[:-TAG] + nonce + sealed[-TAG:]
 
     def decrypt(self, blob, aad):
-        self.need(ENCRYPT, self.is_aes)
-        if len(blob) <= IV + TAG:
+        self.need(ENCRYPT, self.is_secret)
+        if len(blob) <= (BLOCK if self.is_sm4 else IV + TAG):
             raise exception()
+        if self.is_sm4:
+            return self._open_sm4(blob)
         body, nonce, tag = blob[:-IV - TAG], blob[-IV - TAG:-TAG], blob[-TAG:]
         try:
             return AESGCM(self.secret).decrypt(nonce, body + tag, aad)
         except InvalidTag:
             raise Refusal(400, "Decryption failed, Please confirm that your parameters are "
                           "correct.", enclave=True) from None
+
+    def _open_sm4(self, blob):
+        try:
+            return sm4_decrypt(self.secret, self.spec, blob)
+        except ValueError:
+            raise exception() from None
 
     # ---- RSA encryption ----
 
@@ -141,7 +172,7 @@ class Key:
         raise exception()
 
     def _prepare(self, payload):
-        self.need(SIGN, not self.is_aes)
+        self.need(SIGN, not self.is_secret)
         message, prehashed = decode(payload["message"]), payload["message_type"] == "EH_DIGEST"
         if payload["digest_mode"] not in HASHES:
             raise exception()
@@ -150,8 +181,16 @@ class Key:
             raise exception()
         return message, self._scheme(payload["padding_mode"], hash_of, prehashed)
 
+    def _sm2_message(self, payload):
+        self.need(SIGN, self.is_sm2)
+        if payload["digest_mode"] != "EH_SM3" or payload["padding_mode"] != "EH_PAD_NONE":
+            raise exception()
+        return decode(payload["message"])  # EH_DIGEST or not: it is hashed
+
     def sign(self, payload, short=False):
         """short: until r has a leading zero byte."""
+        if self.is_sm2:
+            return self.secret.sign(self._sm2_message(payload))
         message, scheme = self._prepare(payload)
         while True:
             signature = self.secret.sign(message, *scheme)
@@ -161,6 +200,8 @@ class Key:
                 return signature
 
     def verify(self, payload):
+        if self.is_sm2:
+            return self.secret.verify(self._sm2_message(payload), decode(payload["signature"]))
         message, scheme = self._prepare(payload)
         try:
             self.secret.public_key().verify(decode(payload["signature"]), message, *scheme)
