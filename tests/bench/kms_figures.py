@@ -11,6 +11,7 @@ Machines are shared and noisy, so this is no test: it prints, and exits with 0.
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -21,12 +22,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
 from bigdl_case import TOKEN  # noqa: E402
 from harness import TempConfig  # noqa: E402
 from bigdl_server import BigdlDouble  # noqa: E402
-from kms_plugin import Plugin, field  # noqa: E402
+from kms_plugin import Load, Plugin, field, kms_path  # noqa: E402
 
 ENCRYPT = "/v2.KeyManagementService/Encrypt"
 DECRYPT = "/v2.KeyManagementService/Decrypt"
 STATUS = "/v2.KeyManagementService/Status"
 CPU_MAX, RSS_MAX, WORST_MAX = 6.0, 15.0, 50.0  # us a call, MB, ms
+PLAIN_WORST_MAX = 3000.0  # ms
+GO_BACKOFF_MS = 1000  # of an API server's client, after a connection that was refused
 TICK = os.sysconf("SC_CLK_TCK")
 ROUNDS = 5
 
@@ -95,6 +98,54 @@ def hand_over(plugin):
           (calls, failed, worst, WORST_MAX, verdict(failed == 0 and worst <= WORST_MAX)))
 
 
+def tell_restart(name, load, limit):
+    worst = load.worst * 1000
+    print("%s: %d calls over 3 of them, %d failed, worst %.1f ms, promised %.0f: %s" %
+          (name, load.calls, len(load.errors), worst, limit,
+           verdict(not load.errors and worst <= limit)))
+
+
+def restart_plainly(plugin):
+    """As a static pod is: the socket goes with the old process."""
+    with Load(plugin.path, backoff_ms=GO_BACKOFF_MS) as load:
+        for _ in range(3):
+            time.sleep(1)
+            plugin.stop()
+            plugin.start()
+        time.sleep(PLAIN_WORST_MAX / 1000)
+    tell_restart("plain restart", load, PLAIN_WORST_MAX)
+
+
+def restart_activated(config):
+    """The socket is the service manager's; the successor is there before the old one goes."""
+    path = config.path("activated.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(128)
+        process = activate(config, listener)
+        with Load(path, backoff_ms=GO_BACKOFF_MS) as load:
+            for _ in range(3):
+                time.sleep(1)
+                successor = activate(config, listener)
+                time.sleep(0.3)
+                process.terminate()
+                process.wait()
+                process = successor
+        process.terminate()
+        process.wait()
+    tell_restart("activated", load, WORST_MAX)
+
+
+def activate(config, listener):
+    def pass_on():
+        os.dup2(listener.fileno(), 3)
+        os.set_inheritable(3, True)
+
+    return subprocess.Popen(
+        ["/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", kms_path(), "--slot",
+         "ppml", "--key", "d1"], env=config.env(), preexec_fn=pass_on, pass_fds=(3,))
+
+
 def main():
     with BigdlDouble() as kms, TempConfig(log_level="error") as config:
         alice = kms.enroll("alice", TOKEN)
@@ -116,6 +167,8 @@ def main():
             print("resident %.1f MB, promised %.0f: %s" % (resident, RSS_MAX,
                                                            verdict(resident <= RSS_MAX)))
             hand_over(plugin)
+            restart_plainly(plugin)
+        restart_activated(config)
 
 
 if __name__ == "__main__":

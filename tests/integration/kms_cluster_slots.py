@@ -24,22 +24,27 @@ class ClusterSlotsTest(AzureTestCase):
         self.cluster = self.enter(Cluster(self.config.path("kms.sock")))
 
     def use(self, slot, key):
-        """Writes through one plugin and API server, reads through the next ones."""
+        """Writes through one plugin and API server, reads through the next ones: Secrets by KMS v2,
+        ConfigMaps by v1."""
         name = "by-" + slot
         with Plugin(self.config, "--slot", slot, "--key", key) as plugin:
             plugin.client.status()
-            self.cluster.start()
+            self.cluster.start("both")
             self.cluster.wait_ready()
             self.assertEqual(self.cluster.create_secret(name, VALUE), 201)
+            self.assertEqual(self.cluster.create_config_map(name, VALUE), 201)
             stored = self.cluster.stored(name)
+            by_v1 = self.cluster.stored(name, "configmaps")
             self.assertTrue(stored.startswith(b"k8s:enc:kms:v2:hsmbridge:"), stored[:60])
-            self.assertNotIn(VALUE.encode(), stored)
+            self.assertTrue(by_v1.startswith(b"k8s:enc:kms:v1:hsmbridge-configmaps:"), by_v1[:60])
+            self.assertNotIn(VALUE.encode(), stored + by_v1)
             plugin.stop()
             plugin.start()
             self.cluster.stop_server()
-            self.cluster.start()
+            self.cluster.start("both")
             self.cluster.wait_ready()
             self.assertEqual(self.cluster.read_secret(name), VALUE)
+            self.assertEqual(self.cluster.read_config_map(name), VALUE)
             self.cluster.stop_server()
         return stored
 

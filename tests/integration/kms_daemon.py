@@ -17,47 +17,9 @@ import unittest
 import grpc
 
 from harness import Double, HarnessTestCase, TempConfig
-from kms_plugin import KmsClient, Plugin, kms_path
+from kms_plugin import KmsClient, Load, Plugin, kms_path
 
 SEED = bytes(32)
-
-
-class Load:
-    """Calls without a pause from several threads over one connection, as an API server's are."""
-
-    def __init__(self, path, threads=8):
-        self.client = KmsClient(path)
-        self.calls, self.errors, self.worst = 0, [], 0.0
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
-
-    def _run(self):
-        while not self._stop.is_set():
-            began, failed = time.monotonic(), None
-            try:
-                sealed = self.client.encrypt(SEED, timeout=10)
-                if self.client.decrypt(sealed, timeout=10) != SEED:
-                    failed = "another plaintext"
-            except grpc.RpcError as error:
-                failed = "%s %s" % (error.code(), error.details())
-            took = time.monotonic() - began
-            with self._lock:
-                self.calls += 2
-                self.worst = max(self.worst, took)
-                if failed:
-                    self.errors.append(failed)
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        self.client.close()
 
 
 class DaemonCase(HarnessTestCase):

@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -91,11 +92,11 @@ def free_port():
 class KmsClient:
     """gRPC calls over one connection; raises grpc.RpcError."""
 
-    def __init__(self, path, timeout=20):
+    def __init__(self, path, timeout=20, backoff_ms=100):
         self.timeout = timeout
         self.channel = grpc.insecure_channel("unix:" + path, options=[
             ("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)])
+            ("grpc.initial_reconnect_backoff_ms", backoff_ms), ("grpc.max_reconnect_backoff_ms", 1000)])
 
     def close(self):
         self.channel.close()
@@ -130,6 +131,47 @@ class KmsClient:
     def v1_decrypt(self, cipher):
         return first(fields(self.call("/v1beta1.KeyManagementService/Decrypt",
                                       field(1, "v1beta1") + field(2, cipher))), 1)
+
+
+PLAIN = bytes(32)
+
+
+class Load:
+    """Calls without a pause from several threads over one connection, as an API server's are."""
+
+    def __init__(self, path, threads=8, backoff_ms=100):
+        self.client = KmsClient(path, backoff_ms=backoff_ms)
+        self.calls, self.errors, self.worst = 0, [], 0.0
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+
+    def _run(self):
+        while not self._stop.is_set():
+            began, failed = time.monotonic(), None
+            try:
+                sealed = self.client.encrypt(PLAIN, timeout=10)
+                if self.client.decrypt(sealed, timeout=10) != PLAIN:
+                    failed = "another plaintext"
+            except grpc.RpcError as error:
+                failed = "%s %s" % (error.code(), error.details())
+            took = time.monotonic() - began
+            with self._lock:
+                self.calls += 2
+                self.worst = max(self.worst, took)
+                if failed:
+                    self.errors.append(failed)
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self.client.close()
 
 
 class Plugin:

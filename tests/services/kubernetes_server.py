@@ -81,20 +81,24 @@ class Cluster(Directory):
             "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
             "--unsafe-no-fsync", "--log-level", "error")
 
-    def encryption(self, version, provider="hsmbridge"):
-        """The API server's configuration."""
-        return json.dumps({
-            "apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration",
-            "resources": [{"resources": ["secrets"], "providers": [
-                {"kms": dict({"apiVersion": version, "name": provider, "timeout": "3s",
-                              "endpoint": "unix://" + self.kms_socket},
-                             **({"cachesize": 100} if version == "v1" else {}))},
-                {"identity": {}}]}]})
+    def encryption(self, version):
+        """The API server's configuration. "both": Secrets by v2, ConfigMaps by v1."""
+        resources = ([self._provider("secrets", "v2"), self._provider("configmaps", "v1")]
+                     if version == "both" else [self._provider("secrets", version)])
+        return json.dumps({"apiVersion": "apiserver.config.k8s.io/v1",
+                           "kind": "EncryptionConfiguration", "resources": resources})
 
-    def start(self, version="v2"):
-        """Starts the API server; it may not be ready yet."""
+    def _provider(self, resource, version):
+        kms = {"apiVersion": version, "timeout": "3s", "endpoint": "unix://" + self.kms_socket,
+               "name": "hsmbridge" if resource == "secrets" else "hsmbridge-" + resource}
+        if version == "v1":
+            kms["cachesize"] = 100
+        return {"resources": [resource], "providers": [{"kms": kms}, {"identity": {}}]}
+
+    def start(self, version="v2", *more):
+        """Starts the API server, with more flags; it may not be ready yet."""
         config = self._write("encryption.json", self.encryption(version))
-        gates = ["--feature-gates=KMSv1=true"] if version == "v1" else []
+        gates = ["--feature-gates=KMSv1=true"] if version != "v2" else []
         self._server = self._launch(
             "kube-apiserver", "--etcd-servers=http://127.0.0.1:%d" % self.etcd_port,
             "--bind-address=127.0.0.1", "--secure-port=%d" % self.port,
@@ -104,7 +108,7 @@ class Cluster(Directory):
             "--service-account-key-file=" + self.path("sa.key"),
             "--service-account-signing-key-file=" + self.path("sa.key"),
             "--authorization-mode=RBAC", "--token-auth-file=" + self.path("tokens.csv"),
-            "--encryption-provider-config=" + config, *gates)
+            "--encryption-provider-config=" + config, *gates, *more)
 
     def request(self, method, path, body=None, timeout=30):
         """(status, JSON or text)"""
@@ -162,14 +166,25 @@ class Cluster(Directory):
             raise RuntimeError("%d %s" % (status, secret))
         return base64.b64decode(secret["data"]["value"]).decode()
 
+    CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+    def create_config_map(self, name, value):
+        """The answer's status."""
+        return self.request("POST", self.CONFIG_MAPS, {
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
+            "data": {"value": value}})[0]
+
+    def read_config_map(self, name):
+        return self.request("GET", self.CONFIG_MAPS + "/" + name)[1]["data"]["value"]
+
     def rewrite_secret(self, name):
         """What storage migration does: reads, and writes the same."""
         secret = self.request("GET", self.SECRETS + "/" + name)[1]
         return self.request("PUT", self.SECRETS + "/" + name, secret)[0]
 
-    def stored(self, name):
+    def stored(self, name, resource="secrets"):
         """The bytes that etcd has."""
-        key = base64.b64encode(("/registry/secrets/default/" + name).encode()).decode()
+        key = base64.b64encode(("/registry/%s/default/%s" % (resource, name)).encode()).decode()
         connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=30)
         try:
             connection.request("POST", "/v3/kv/range", json.dumps({"key": key}))

@@ -2,8 +2,6 @@
 #include "http1.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +10,11 @@
 
 #include "clock.h"
 #include "log.h"
+#include "tcp.h"
 
 #define LISTENERS_MAX 2
 #define CONNECTIONS_MAX 32
 #define SILENCE_MS 10000
-#define BACKLOG 32
 
 struct listener {
     struct daemon_source source; /* first */
@@ -238,36 +236,6 @@ void daemon_http1_tick(struct daemon_http1 *http1)
 
 /* ---- listening ---- */
 
-static enum remote_rc resolve(const char *address, unsigned port, struct addrinfo **ret,
-                              struct remote_error *err)
-{
-    const struct addrinfo numeric = { .ai_flags = AI_NUMERICHOST | AI_PASSIVE,
-                                      .ai_socktype = SOCK_STREAM };
-    char number[8];
-
-    snprintf(number, sizeof(number), "%u", port);
-    if (getaddrinfo(address, number, &numeric, ret) == 0)
-        return REMOTE_OK;
-    return REMOTE_FAIL(err, REMOTE_E_USAGE,
-                       "'%.60s' is not an address to listen at; 127.0.0.1 or :: would be", address);
-}
-
-static int open_socket(const struct addrinfo *info)
-{
-    static const int on = 1, off = 0;
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0)
-        return -1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (info->ai_family == AF_INET6) /* "::" is for both */
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
 static enum remote_rc add_listener(struct daemon_http1 *http1, const char *name, int fd,
                                    struct remote_error *err)
 {
@@ -284,22 +252,15 @@ static enum remote_rc add_listener(struct daemon_http1 *http1, const char *name,
 enum remote_rc daemon_http1_listen(struct daemon_http1 *http1, const char *address, unsigned port,
                                    struct daemon_inherited *inherited, struct remote_error *err)
 {
-    struct addrinfo *info = NULL;
-    char name[96];
+    char name[96], number[8];
     int fd;
 
     snprintf(name, sizeof(name), "[%s]:%u", address, port);
     for (size_t i = 0; i < http1->listener_count; i++)
         if (strcmp(http1->listeners[i].name, name) == 0)
             return REMOTE_OK;
-    REMOTE_TRY(resolve(address, port, &info, err));
-    fd = daemon_inherit_tcp(inherited, info->ai_addr, info->ai_addrlen);
-    if (fd < 0)
-        fd = open_socket(info);
-    freeaddrinfo(info);
-    if (fd < 0)
-        return REMOTE_FAIL(err, REMOTE_E_CONFIG, "cannot listen at %s: %s", name,
-                           strerrordesc_np(errno));
+    snprintf(number, sizeof(number), "%u", port);
+    REMOTE_TRY(daemon_tcp_listen(address, number, inherited, &fd, err));
     return add_listener(http1, name, fd, err);
 }
 

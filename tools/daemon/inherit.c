@@ -44,16 +44,25 @@ bool daemon_inherit_unix(struct daemon_inherited *inherited, const struct daemon
     return false;
 }
 
+static bool is_tcp_at(int fd, const struct sockaddr *address, socklen_t len)
+{
+    struct sockaddr_storage theirs;
+    socklen_t size = sizeof(theirs);
+
+    if (getsockname(fd, (struct sockaddr *)&theirs, &size) < 0)
+        return false;
+    if (address == NULL)
+        return theirs.ss_family == AF_INET || theirs.ss_family == AF_INET6;
+    return size == len && memcmp(&theirs, address, len) == 0;
+}
+
 int daemon_inherit_tcp(struct daemon_inherited *inherited, const struct sockaddr *address,
                        socklen_t len)
 {
     for (size_t i = 0; i < inherited->count; i++) {
-        struct sockaddr_storage theirs;
-        socklen_t size = sizeof(theirs);
         int fd = inherited->fds[i];
 
-        if (fd < 0 || getsockname(fd, (struct sockaddr *)&theirs, &size) < 0 || size != len ||
-            memcmp(&theirs, address, len) != 0)
+        if (fd < 0 || !is_tcp_at(fd, address, len))
             continue;
         inherited->fds[i] = -1;
         return fd;

@@ -25,7 +25,8 @@ void daemon_inherit_clear(struct daemon_inherited *inherited); /* closes what no
 /* address NULL: the next unix socket. False: there is none. */
 bool daemon_inherit_unix(struct daemon_inherited *inherited, const struct daemon_address *address,
                          struct daemon_listener *ret);
-/* The descriptor of a TCP socket with this address; -1: there is none. */
+/* The descriptor of a TCP socket with this address, or of the next one when address is NULL; -1:
+ * there is none. */
 int daemon_inherit_tcp(struct daemon_inherited *inherited, const struct sockaddr *address,
                        socklen_t len);
 

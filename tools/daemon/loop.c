@@ -109,13 +109,28 @@ static int wait_ms(int64_t next_tick_ms)
     return left < 0 ? 0 : (int)left;
 }
 
+/* Looks for events for a while, then sleeps until there are some, or the tick is due. */
+static int wait_for_events(struct daemon_loop *loop, struct epoll_event *events, int64_t spin_us,
+                           int64_t next_tick_ms)
+{
+    int64_t until_us = spin_us > 0 ? remote_now_us() + spin_us : 0;
+
+    while (until_us > 0 && remote_now_us() < until_us) {
+        int count = epoll_wait(loop->epoll, events, EVENTS_A_ROUND, 0);
+
+        if (count > 0)
+            return count;
+    }
+    return epoll_wait(loop->epoll, events, EVENTS_A_ROUND, wait_ms(next_tick_ms));
+}
+
 void daemon_loop_run(struct daemon_loop *loop, const struct daemon_loop_hooks *hooks)
 {
     struct epoll_event events[EVENTS_A_ROUND];
     int64_t next_tick_ms = remote_now_ms() + hooks->interval_ms;
 
     while (!loop->stopped) {
-        int count = epoll_wait(loop->epoll, events, EVENTS_A_ROUND, wait_ms(next_tick_ms));
+        int count = wait_for_events(loop, events, hooks->spin_us, next_tick_ms);
 
         for (int i = 0; i < count; i++) {
             struct daemon_source *source = events[i].data.ptr;

@@ -30,12 +30,14 @@ void daemon_loop_remove(struct daemon_loop *loop, struct daemon_source *source);
 /* Calls free_it(what) once no event of this round can reach it any more. */
 void daemon_loop_later(struct daemon_loop *loop, void (*free_it)(void *what), void *what);
 
-/* tick: called about every interval_ms, and after every round of events `after` is. */
+/* tick: called about every interval_ms, and after every round of events `after` is. spin_us: how
+ * long to look for events before the thread sleeps; waking it costs more than that. */
 struct daemon_loop_hooks {
     void (*tick)(void *arg);
     void (*after)(void *arg);
     void *arg;
     int interval_ms;
+    int64_t spin_us;
 };
 /* Until daemon_loop_stop(). */
 void daemon_loop_run(struct daemon_loop *loop, const struct daemon_loop_hooks *hooks);

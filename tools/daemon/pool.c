@@ -1,28 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "buf.h"
 #include "libctx.h"
-#include "log.h"
 
 struct queue {
     struct daemon_job *first, **end;
 };
 
 struct daemon_pool {
-    struct daemon_source wake; /* first: an eventfd that says there are done jobs */
-    struct daemon_loop *loop;
+    struct daemon_mailbox *home; /* of jobs that have none */
     pthread_mutex_t lock;
     pthread_cond_t work;
-    struct queue waiting, done;
+    struct queue waiting;
     size_t waiting_count, waiting_max;
     unsigned idle; /* workers that wait */
     bool ending;
@@ -53,17 +47,6 @@ static struct daemon_job *queue_take(struct queue *queue)
     return job;
 }
 
-/* The loop is woken for the first one only: it takes all that there are. */
-static void hand_back(struct daemon_pool *pool, struct daemon_job *job)
-{
-    static const uint64_t one = 1;
-    bool first = pool->done.first == NULL;
-
-    queue_add(&pool->done, job);
-    if (first && write(pool->wake.fd, &one, sizeof(one)) < 0)
-        remote_log(REMOTE_LOG_ERROR, "eventfd: %s", strerrordesc_np(errno));
-}
-
 static void *worker(void *arg)
 {
     CLEANUP(remote_guard_leave) struct remote_guard guard = { 0 };
@@ -86,48 +69,15 @@ static void *worker(void *arg)
         pool->waiting_count--;
         pthread_mutex_unlock(&pool->lock);
         job->work(job);
+        daemon_mailbox_put(job->home != NULL ? job->home : pool->home, job);
         pthread_mutex_lock(&pool->lock);
-        hand_back(pool, job);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
-static void finish_done(struct daemon_pool *pool)
-{
-    struct queue done;
-
-    pthread_mutex_lock(&pool->lock);
-    done = pool->done;
-    if (done.first == NULL)
-        queue_init(&done);
-    queue_init(&pool->done);
-    pthread_mutex_unlock(&pool->lock);
-    while (done.first != NULL) {
-        struct daemon_job *job = done.first;
-
-        done.first = job->next;
-        job->done(job);
-    }
-}
-
-static void on_wake(struct daemon_source *source, uint32_t events)
-{
-    struct daemon_pool *pool = (struct daemon_pool *)source;
-    uint64_t count;
-
-    (void)events;
-    if (read(source->fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-        remote_log(REMOTE_LOG_ERROR, "eventfd: %s", strerrordesc_np(errno));
-    finish_done(pool);
-}
-
 static enum remote_rc start(struct daemon_pool *pool, unsigned threads, struct remote_error *err)
 {
-    pool->wake = (struct daemon_source){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 0, on_wake };
-    if (pool->wake.fd < 0)
-        return REMOTE_FAIL(err, REMOTE_E_CONFIG, "eventfd: %s", strerrordesc_np(errno));
-    REMOTE_TRY(daemon_loop_add(pool->loop, &pool->wake, EPOLLIN, err));
     for (; pool->count < threads; pool->count++) {
         int failed = pthread_create(&pool->threads[pool->count], NULL, worker, pool);
 
@@ -147,13 +97,12 @@ struct daemon_pool *daemon_pool_new(struct daemon_loop *loop, unsigned threads, 
         REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
         return NULL;
     }
-    pool->loop = loop;
     pool->waiting_max = queue_max;
     queue_init(&pool->waiting);
-    queue_init(&pool->done);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
-    if (start(pool, threads, err) != REMOTE_OK) {
+    pool->home = daemon_mailbox_new(loop, err);
+    if (pool->home == NULL || start(pool, threads, err) != REMOTE_OK) {
         daemon_pool_free(pool);
         return NULL;
     }
@@ -186,8 +135,7 @@ void daemon_pool_free(struct daemon_pool *pool)
     pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->count; i++)
         pthread_join(pool->threads[i], NULL);
-    finish_done(pool);
-    daemon_loop_remove(pool->loop, &pool->wake);
+    daemon_mailbox_free(pool->home);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     free(pool);

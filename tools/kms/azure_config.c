@@ -80,7 +80,7 @@ static enum remote_rc write_memory(const struct remote_buf *text, char *ret_path
     return REMOTE_OK;
 }
 
-static enum remote_rc add_options(const struct kms_list *list, struct remote_buf *text,
+static enum remote_rc add_options(const struct daemon_list *list, struct remote_buf *text,
                                   struct remote_error *err)
 {
     for (size_t i = 0; i < list->count; i++) {

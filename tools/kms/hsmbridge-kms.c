@@ -2,11 +2,10 @@
 /* The Kubernetes KMS plugin: reads its options, opens the core, serves. */
 #include <limits.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "azure_config.h"
 #include "build-config.h"
+#include "privacy.h"
 #include "remote.h"
 #include "server.h"
 
@@ -18,15 +17,6 @@ static int fail(const struct remote_error *err)
     if (err->rc == REMOTE_E_USAGE)
         return USAGE;
     return err->rc == REMOTE_E_CONFIG ? CONFIG : FAILED;
-}
-
-/* Keys pass through our memory, and libraries' copies cannot be left out of a core one by one. */
-static void forbid_dumps(void)
-{
-    const struct rlimit none = { 0, 0 };
-
-    (void)setrlimit(RLIMIT_CORE, &none);
-    (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
 static enum remote_rc set_log(const struct kms_options *options, struct remote_error *err)
@@ -48,7 +38,7 @@ static enum remote_rc open_core(struct kms_options *options, struct remote_core 
     if (options->keyvault_name != NULL) {
         REMOTE_TRY(kms_azure_config(options, path, sizeof(path), err));
         options->config = path;
-        options->slot = (struct kms_list){ { KMS_AZURE_SLOT }, 1 };
+        options->slot = (struct daemon_list){ { KMS_AZURE_SLOT }, 1 };
     }
     REMOTE_TRY(remote_core_open(options->config, ret, err));
     return set_log(options, err); /* over what the configuration said */
@@ -75,7 +65,7 @@ int main(int argc, char **argv)
     struct remote_error err = { 0 };
     struct kms_options options;
 
-    forbid_dumps();
+    daemon_forbid_dumps();
     if (kms_options_parse(argc, argv, &options, &err) != REMOTE_OK)
         return fail(&err);
     if (options.help) {

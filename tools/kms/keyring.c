@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "local_kek.h"
 #include "seal.h"
 #include "snapshot.h"
 
@@ -23,6 +24,7 @@ struct kms_keyring {
     int64_t tried_ms;              /* when the last one ended; 0: none has */
     struct kms_snapshot *snapshot; /* NULL: none yet */
     struct remote_error health;    /* of the last attempt */
+    struct kms_local_keks *local_keks;
     char proved_id[KMS_KEY_ID + 1];
     int64_t proved_ms[KMS_PROOF_COUNT]; /* of that version; 0: never */
 };
@@ -361,6 +363,20 @@ static enum remote_rc start(struct kms_keyring *ring, struct remote_error *err)
     return REMOTE_OK;
 }
 
+static struct kms_local_keks *open_local_keks(const struct kms_keyring_options *options,
+                                              struct remote_error *err)
+{
+    const struct kms_local_kek_options local = { options->local_kek, options->local_kek_uses,
+                                                 options->local_kek_age_ms };
+
+    return kms_local_keks_new(&local, err);
+}
+
+struct kms_local_keks *kms_keyring_local_keks(struct kms_keyring *ring)
+{
+    return ring->local_keks;
+}
+
 enum remote_rc kms_keyring_new(struct remote_core *core, const struct kms_keyring_options *options,
                                struct kms_keyring **ret, struct remote_error *err)
 {
@@ -374,7 +390,8 @@ enum remote_rc kms_keyring_new(struct remote_core *core, const struct kms_keyrin
     pthread_mutex_init(&ring->lock, NULL);
     init_cond(&ring->wanted);
     init_cond(&ring->ended);
-    rc = start(ring, err);
+    ring->local_keks = open_local_keks(options, err);
+    rc = ring->local_keks != NULL ? start(ring, err) : REMOTE_E_NOMEM;
     if (rc != REMOTE_OK) {
         kms_keyring_free(ring);
         return rc;
@@ -402,6 +419,7 @@ void kms_keyring_free(struct kms_keyring *ring)
     if (ring->started)
         pthread_join(ring->thread, NULL);
     kms_snapshot_unref(ring->snapshot);
+    kms_local_keks_free(ring->local_keks);
     pthread_cond_destroy(&ring->wanted);
     pthread_cond_destroy(&ring->ended);
     pthread_mutex_destroy(&ring->lock);

@@ -10,13 +10,14 @@
 
 #include <stdatomic.h>
 
+#include "form.h"
 #include "key_id.h"
 
 enum kms_form { /* how a ciphertext was made; the values are those of ciphertexts for KMS v1 */
-                KMS_FORM_AEAD = 1,
-                KMS_FORM_AES_GCM = 2,
-                KMS_FORM_OAEP_256 = 3,
-                KMS_FORM_OAEP_1 = 4,
+                KMS_FORM_AEAD = DAEMON_FORM_AEAD,
+                KMS_FORM_AES_GCM = DAEMON_FORM_AES_GCM,
+                KMS_FORM_OAEP_256 = DAEMON_FORM_OAEP_256,
+                KMS_FORM_OAEP_1 = DAEMON_FORM_OAEP_1,
                 KMS_FORM_QUORUM = 5, /* AEAD, header apart */
                 KMS_FORM_COUNT
 };
@@ -52,6 +53,9 @@ struct kms_keyring_options {
     int64_t check_ms; /* how old a snapshot may be that Status tells */
     int64_t proof_ms; /* how long ago the last encryption and decryption may be */
     bool legacy_ids;  /* key ids as Azure's own plugin makes them */
+    bool local_kek;   /* KMS v1 seals with local keys: local_kek.h */
+    uint64_t local_kek_uses;
+    int64_t local_kek_age_ms;
 };
 
 struct kms_keyring;
@@ -86,6 +90,8 @@ void kms_keyring_proved(struct kms_keyring *ring, const struct kms_version *vers
 
 /* "slot/key", for logs and metrics. */
 const char *kms_keyring_name(const struct kms_keyring *ring);
+/* Those that this key has wrapped; never NULL. */
+struct kms_local_keks *kms_keyring_local_keks(struct kms_keyring *ring);
 /* NULL: the configuration has no such slot. Borrowed. */
 struct remote_slot *kms_keyring_slot(struct kms_keyring *ring);
 /* When the last snapshot was made; monotonic ms, 0: never. */

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../suggest.h"
 #include "options_table.h"
 
 /* As inside Azure's plugin. */
@@ -18,133 +17,11 @@ static const struct kms_options defaults = {
     .timeout_ms = 10000,
     .rotation_check_ms = 60000,
     .proof_ms = 600000,
+    .local_kek_uses = 1u << 21,
+    .local_kek_age_ms = 7ull * 86400000,
     .drain_timeout_ms = 10000,
     .workers = 8,
 };
-
-/* ---- one option ---- */
-
-static enum remote_rc unknown(const char *name, struct remote_error *err)
-{
-    CLEANUP(remote_buf_clear) struct remote_buf text = { 0 };
-    const char *names[KMS_OPTION_MAX];
-    size_t count = 0;
-
-    for (const struct kms_option *o = kms_option_table; o->name != NULL; o++)
-        if (o->help != NULL)
-            names[count++] = o->name;
-    remote_buf_printf(&text, "unknown option '--%.40s'", name);
-    tools_suggest(&text, name, names, count, "the options are");
-    return REMOTE_FAIL(err, REMOTE_E_USAGE, "%s", text.failed ? "" : (const char *)text.data);
-}
-
-/* len: of the name, which may be followed by '='. */
-static const struct kms_option *find(const char *name, size_t len)
-{
-    for (const struct kms_option *o = kms_option_table; o->name != NULL; o++)
-        if (strlen(o->name) == len && strncmp(o->name, name, len) == 0)
-            return o;
-    return NULL;
-}
-
-static enum remote_rc set_flag(const struct kms_option *option, const char *value, bool *field,
-                               struct remote_error *err)
-{
-    if (value == NULL || strcmp(value, "true") == 0)
-        *field = true;
-    else if (strcmp(value, "false") == 0)
-        *field = false;
-    else
-        return REMOTE_FAIL(err, REMOTE_E_USAGE, "option --%s takes true or false, not '%.40s'",
-                           option->name, value);
-    return REMOTE_OK;
-}
-
-static enum remote_rc add_item(const struct kms_option *option, const char *value,
-                               struct kms_list *list, struct remote_error *err)
-{
-    if (list->count == KMS_SERVICES_MAX)
-        return REMOTE_FAIL(err, REMOTE_E_USAGE, "option --%s is given more than %d times",
-                           option->name, KMS_SERVICES_MAX);
-    list->items[list->count++] = value;
-    return REMOTE_OK;
-}
-
-/* Azure's metrics address may be a port alone, or a colon and a port. */
-static const char *without_colon(const char *value)
-{
-    return value[0] == ':' ? value + 1 : value;
-}
-
-static enum remote_rc set_number(const struct kms_option *option, const char *value,
-                                 uint64_t *field, struct remote_error *err)
-{
-    const struct remote_option rule = {
-        .name = option->name,
-        .type = option->kind == KMS_DURATION ? REMOTE_OPTION_DURATION : REMOTE_OPTION_NUMBER,
-        .min = option->min,
-        .max = option->max,
-    };
-    const struct remote_option_use use = { &rule, REMOTE_FORM_VALUE };
-    uint64_t number;
-    enum remote_rc rc = remote_option_check(use, without_colon(value), &number, err);
-
-    if (rc != REMOTE_OK) {
-        remote_error_prefix(err, "option --%s", option->name);
-        err->rc = REMOTE_E_USAGE;
-        return REMOTE_E_USAGE;
-    }
-    *field = number;
-    return REMOTE_OK;
-}
-
-static enum remote_rc set(const struct kms_option *option, const char *value,
-                          struct kms_options *options, struct remote_error *err)
-{
-    void *field = (char *)options + option->field;
-
-    switch (option->kind) {
-    case KMS_FLAG:
-        return set_flag(option, value, field, err);
-    case KMS_LIST:
-        return add_item(option, value, field, err);
-    case KMS_NUMBER:
-    case KMS_DURATION:
-        return set_number(option, value, field, err);
-    case KMS_REFUSED:
-        return REMOTE_FAIL(err, REMOTE_E_USAGE, "option --%s is not served: %s", option->name,
-                           option->value);
-    default:
-        *(const char **)field = value;
-        return REMOTE_OK;
-    }
-}
-
-static enum remote_rc take(int argc, char *const *argv, int *at, struct kms_options *options,
-                           struct remote_error *err)
-{
-    const char *name = argv[*at], *value;
-    const struct kms_option *option;
-
-    if (name[0] != '-' || name[1] == '\0')
-        return REMOTE_FAIL(err, REMOTE_E_USAGE, "'%.60s' is no option; --help lists them", name);
-    name += name[1] == '-' ? 2 : 1;
-    value = strchr(name, '=');
-    option = find(name, value != NULL ? (size_t)(value - name) : strlen(name));
-    if (option == NULL)
-        return unknown(name, err);
-    if (value != NULL)
-        value++;
-    else if (option->kind != KMS_FLAG && option->kind != KMS_REFUSED && ++*at < argc)
-        value = argv[*at];
-    if (option->kind != KMS_FLAG && option->kind != KMS_REFUSED &&
-        (value == NULL || value[0] == '\0'))
-        return REMOTE_FAIL(err, REMOTE_E_USAGE, "option --%s needs a value: %s", option->name,
-                           option->value);
-    return set(option, value, options, err);
-}
-
-/* ---- all of them ---- */
 
 static void set_azure_defaults(struct kms_options *options)
 {
@@ -202,8 +79,7 @@ enum remote_rc kms_options_parse(int argc, char *const *argv, struct kms_options
 {
     struct kms_options options = defaults;
 
-    for (int i = 1; i < argc; i++)
-        REMOTE_TRY(take(argc, argv, &i, &options, err));
+    REMOTE_TRY(daemon_options_parse(kms_option_table, argc, argv, &options, err));
     if (!options.help && !options.version) {
         if (options.keyvault_name != NULL)
             set_azure_defaults(&options);
@@ -217,25 +93,13 @@ enum remote_rc kms_options_parse(int argc, char *const *argv, struct kms_options
     return REMOTE_OK;
 }
 
-static void print_option(const struct kms_option *option)
-{
-    char left[48];
-
-    if (option->help == NULL)
-        return;
-    snprintf(left, sizeof(left), "--%s%s%s", option->name, option->value ? " " : "",
-             option->value ? option->value : "");
-    printf("  %-28s  %s\n", left, option->help);
-}
-
 void kms_options_help(void)
 {
     puts(
         "Usage: hsmbridge-kms --slot SLOT --key KEY --listen unix:///run/hsmbridge/kms.sock\n\n"
         "Encrypts what a Kubernetes API server keeps in etcd with a key of a slot that is\n"
         "configured in /etc/hsmbridge/hsmbridge.conf: a KMS plugin, versions 2 and 1.\n\nOptions:");
-    for (const struct kms_option *o = kms_option_table; o->name != NULL; o++)
-        print_option(o);
+    daemon_options_print(kms_option_table);
     puts("\nManual: hsmbridge-kms(8), hsmbridge.conf(5).");
 }
 
@@ -244,7 +108,7 @@ size_t kms_options_count(const struct kms_options *options)
     return options->key.count;
 }
 
-static const char *item(const struct kms_list *list, size_t index)
+static const char *item(const struct daemon_list *list, size_t index)
 {
     return index < list->count ? list->items[index] : NULL;
 }

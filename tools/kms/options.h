@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line: one table. Options have one dash or two, and the value behind '=' or a blank,
- * as those of the plugin for Azure have, whose manifests work here. */
+/* The command line; the manifests of the plugin for Azure work here. */
 #ifndef KMS_OPTIONS_H
 #define KMS_OPTIONS_H
 
-#include "buf.h"
+#include "../daemon/options.h"
 
-#define KMS_SERVICES_MAX 16
-
-struct kms_list { /* an option that may be repeated */
-    const char *items[KMS_SERVICES_MAX];
-    size_t count;
-};
+#define KMS_SERVICES_MAX DAEMON_LIST_MAX
 
 struct kms_options {
     bool help, version, managed_hsm, log_format_json, take_over;
     const char *config, *pin_file;
     /* The n-th of each belongs together; a slot that is named once is that of all. */
-    struct kms_list listen, slot, key, key_version;
-    struct kms_list allow_uid;
+    struct daemon_list listen, slot, key, key_version;
+    struct daemon_list allow_uid;
     const char *socket_mode, *socket_owner;
     const char *healthz_address, *healthz_path, *metrics_address;
     uint64_t healthz_port, metrics_port, healthz_timeout_ms; /* ports: 0 is none */
+    bool local_kek;
+    uint64_t local_kek_uses, local_kek_age_ms;
     uint64_t timeout_ms, rotation_check_ms, proof_ms, drain_timeout_ms;
     uint64_t workers, verbosity;
     const char *keyvault_name, *azure_json; /* of the plugin for Azure */
-    struct kms_list slot_option;            /* NAME=VALUE, of the slot that these stand for */
+    struct daemon_list slot_option;         /* NAME=VALUE, of the slot that these stand for */
     const char *ignored;
 };
 

@@ -3,36 +3,29 @@
 
 #include <string.h>
 
+#include "form.h"
 #include "quorum.h"
 
 #define HASH 32
 
-/* clang-format off */
-static const struct form {
-    const char *name; /* as annotations have it */
-    struct remote_params params;
-} forms[KMS_FORM_COUNT] = { /* those that seal are tried in this order */
-    [KMS_FORM_AEAD] = { "aead", { .alg = REMOTE_ALG_AEAD } },
-    [KMS_FORM_AES_GCM] = { "aes-gcm", { .alg = REMOTE_ALG_AES_GCM } },
-    [KMS_FORM_OAEP_256] = { "rsa-oaep-256", { .alg = REMOTE_ALG_RSA_OAEP,
-                                              .hash = REMOTE_HASH_SHA256,
-                                              .mgf_hash = REMOTE_HASH_SHA256 } },
-    [KMS_FORM_OAEP_1] = { "rsa-oaep", { .alg = REMOTE_ALG_RSA_OAEP,
-                                        .hash = REMOTE_HASH_SHA1,
-                                        .mgf_hash = REMOTE_HASH_SHA1 } },
-    [KMS_FORM_QUORUM] = { "quorum", { .alg = REMOTE_ALG_AEAD } },
+static const char *const names[KMS_FORM_COUNT] = {
+    /* as annotations have them */
+    [KMS_FORM_AEAD] = "aead",
+    [KMS_FORM_AES_GCM] = "aes-gcm",
+    [KMS_FORM_OAEP_256] = "rsa-oaep-256",
+    [KMS_FORM_OAEP_1] = "rsa-oaep",
+    [KMS_FORM_QUORUM] = "quorum",
 };
-/* clang-format on */
 
 const char *kms_form_name(enum kms_form form)
 {
-    return forms[form].name;
+    return names[form];
 }
 
 bool kms_form_by_name(struct remote_slice name, enum kms_form *ret)
 {
     for (int i = KMS_FORM_AEAD; i < KMS_FORM_COUNT; i++) {
-        if (remote_slice_equal(name, remote_slice_str(forms[i].name))) {
+        if (remote_slice_equal(name, remote_slice_str(names[i]))) {
             *ret = (enum kms_form)i;
             return true;
         }
@@ -48,42 +41,21 @@ void kms_sealed_clear(struct kms_sealed *sealed)
 
 /* ---- which form ---- */
 
-static enum remote_rc may(const struct remote_key *key, const struct remote_params *params,
-                          enum remote_use data, enum remote_use keys, struct remote_error *err)
-{
-    bool for_keys = (key->uses & data) == 0 && (key->uses & keys) != 0;
-
-    return remote_key_check(key, params, for_keys ? keys : data, err);
-}
-
-/* The first that the service both makes and opens; err has what was wrong with the last. */
 enum remote_rc kms_form_choose(const struct remote_key *key, enum kms_form *ret,
                                struct remote_error *err)
 {
-    enum remote_rc rc = REMOTE_E_UNSUPPORTED;
+    enum daemon_form form;
 
-    for (int i = KMS_FORM_AEAD; i <= KMS_FORM_OAEP_1; i++) {
-        const struct remote_params *params = &forms[i].params;
-
-        if ((params->alg == REMOTE_ALG_RSA_OAEP) != (key->type == REMOTE_KEY_RSA))
-            continue;
-        rc = may(key, params, REMOTE_USE_ENCRYPT, REMOTE_USE_WRAP, err);
-        if (rc == REMOTE_OK)
-            rc = may(key, params, REMOTE_USE_DECRYPT, REMOTE_USE_UNWRAP, err);
-        if (rc == REMOTE_OK) {
-            *ret = (enum kms_form)i;
-            return REMOTE_OK;
-        }
-        if (rc != REMOTE_E_UNSUPPORTED && rc != REMOTE_E_PARAM)
-            return rc;
-    }
-    return rc;
+    REMOTE_TRY(daemon_form_choose(key, &form, err));
+    *ret = (enum kms_form)form;
+    return REMOTE_OK;
 }
 
 static struct remote_params params_of(enum kms_form form, struct remote_slice key_id,
                                       int64_t deadline_ms)
 {
-    struct remote_params params = forms[form].params;
+    struct remote_params params =
+        *daemon_form_params(form == KMS_FORM_QUORUM ? DAEMON_FORM_AEAD : (enum daemon_form)form);
 
     if (params.alg != REMOTE_ALG_RSA_OAEP)
         params.aad = key_id;

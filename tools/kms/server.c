@@ -36,6 +36,7 @@ struct kms_server {
     struct daemon_source signals;
     struct daemon_job reload;
     bool reloading, draining;
+    bool reload_wanted; /* another SIGHUP came while one was being served */
     int64_t drained_by_ms;
     unsigned long long refused;
     uid_t allowed[KMS_SERVICES_MAX];
@@ -138,17 +139,23 @@ static void reload_work(struct daemon_job *job)
         kms_keyring_want(server->rings[i]);
 }
 
+static void reload(struct kms_server *server);
+
 static void reload_done(struct daemon_job *job)
 {
     struct kms_server *server =
         (struct kms_server *)(void *)((char *)job - offsetof(struct kms_server, reload));
 
     server->reloading = false;
-    daemon_activation_notify("READY=1");
+    if (server->reload_wanted)
+        reload(server);
+    else
+        daemon_activation_notify("READY=1");
 }
 
 static void reload(struct kms_server *server)
 {
+    server->reload_wanted = server->reloading;
     if (server->reloading)
         return;
     daemon_activation_notify("RELOADING=1");
@@ -201,6 +208,9 @@ static enum remote_rc open_ring(struct kms_server *server, size_t index, struct 
         .check_ms = (int64_t)options->rotation_check_ms,
         .proof_ms = (int64_t)options->proof_ms,
         .legacy_ids = options->keyvault_name != NULL,
+        .local_kek = options->local_kek,
+        .local_kek_uses = options->local_kek_uses,
+        .local_kek_age_ms = (int64_t)options->local_kek_age_ms,
     };
 
     REMOTE_TRY(kms_keyring_new(server->core, &ring, &server->rings[index], err));
@@ -297,7 +307,7 @@ static enum remote_rc open_sockets(struct kms_server *server, struct daemon_inhe
 
 static enum remote_rc read_allowed(struct kms_server *server, struct remote_error *err)
 {
-    const struct kms_list *list = &server->options->allow_uid;
+    const struct daemon_list *list = &server->options->allow_uid;
 
     for (size_t i = 0; i < list->count; i++) {
         char *end;
