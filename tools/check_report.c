@@ -2,8 +2,11 @@
 #include "check_report.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "fail.h"
+
+#define EXPIRY_WARNING_S (7 * 24 * 3600)
 
 /* A configuration that is wrong explains the rest; a service out of reach explains refusals. */
 static int graver(int a, int b)
@@ -53,6 +56,28 @@ void tools_check_report_add(struct tools_check_report *report,
     remote_buf_printf(&report->advice, "  %s, %s: %s\n", finding->slot, finding->what,
                       finding->advice);
     report->code = graver(report->code, (int)tools_exit_of(finding->rc));
+}
+
+void tools_check_report_certificate(struct tools_check_report *report, const char *slot,
+                                    const struct remote_cert *cert)
+{
+    CLEANUP(remote_buf_clear) struct remote_buf what = { 0 };
+    int64_t left = cert->not_after - (int64_t)time(NULL);
+    char until[16], detail[64];
+
+    tools_output_date(cert->not_after, until);
+    snprintf(detail, sizeof(detail), "%s %s", left < 0 ? "expired on" : "until", until);
+    remote_buf_printf(&what, "certificate %s", cert->common_name);
+    if (what.failed)
+        return;
+    tools_check_report_add(report, &(struct tools_check_finding){
+                                       .slot = slot,
+                                       .what = (const char *)what.data,
+                                       .rc = left < EXPIRY_WARNING_S ? REMOTE_E_DATA : REMOTE_OK,
+                                       .detail = detail,
+                                       .advice = "renew the certificate and replace its file",
+                                       .latency_us = TOOLS_CHECK_UNKNOWN,
+                                       .clock_skew_ms = TOOLS_CHECK_UNKNOWN });
 }
 
 int tools_check_report_print(const struct tools_args *args, const char *source,

@@ -5,6 +5,7 @@
 
 #include "args.h"
 #include "output.h"
+#include "remote.h"
 
 #define TOOLS_CHECK_UNKNOWN INT64_MIN
 
@@ -28,6 +29,9 @@ struct tools_check_report {
 void tools_check_report_init(struct tools_check_report *report);
 void tools_check_report_add(struct tools_check_report *report,
                             const struct tools_check_finding *finding);
+/* A certificate, by how long it is valid. */
+void tools_check_report_certificate(struct tools_check_report *report, const char *slot,
+                                    const struct remote_cert *cert);
 /* Returns the exit code. */
 int tools_check_report_print(const struct tools_args *args, const char *source,
                              struct tools_check_report *report);

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "backend.h"
+#include "check_kes.h"
 #include "check_report.h"
 #include "command.h"
 #include "fail.h"
@@ -15,7 +15,6 @@
 
 #define ENDPOINTS_MAX 16
 #define SKEW_MAX_MS 30000 /* certificates and JWTs go wrong behind it */
-#define EXPIRY_WARNING_S (7 * 24 * 3600)
 
 static const char *advice_of(enum remote_rc rc)
 {
@@ -273,28 +272,6 @@ static void check_members(struct tools_check_report *report, const struct tools_
     }
 }
 
-static void check_certificate(struct tools_check_report *report, const struct remote_slot *slot,
-                              const struct remote_cert *cert)
-{
-    CLEANUP(remote_buf_clear) struct remote_buf what = { 0 };
-    int64_t left = cert->not_after - (int64_t)time(NULL);
-    char until[16], detail[64];
-
-    tools_output_date(cert->not_after, until);
-    snprintf(detail, sizeof(detail), "%s %s", left < 0 ? "expired on" : "until", until);
-    remote_buf_printf(&what, "certificate %s", cert->common_name);
-    if (what.failed)
-        return;
-    tools_check_report_add(report, &(struct tools_check_finding){
-                                       .slot = remote_slot_name(slot),
-                                       .what = (const char *)what.data,
-                                       .rc = left < EXPIRY_WARNING_S ? REMOTE_E_DATA : REMOTE_OK,
-                                       .detail = detail,
-                                       .advice = "renew the certificate and replace its file",
-                                       .latency_us = TOOLS_CHECK_UNKNOWN,
-                                       .clock_skew_ms = TOOLS_CHECK_UNKNOWN });
-}
-
 static void check_slot(struct tools_check_report *report, const struct tools_args *args,
                        const struct tools_target *target, struct remote_slot *slot)
 {
@@ -306,7 +283,7 @@ static void check_slot(struct tools_check_report *report, const struct tools_arg
         return;
     check_secret_files(report, slot);
     for (size_t i = 0; i < remote_slot_cert_count(slot); i++)
-        check_certificate(report, slot, remote_slot_cert(slot, i));
+        tools_check_report_certificate(report, remote_slot_name(slot), remote_slot_cert(slot, i));
     check_members(report, target, slot);
     if (!check_endpoints(report, slot))
         add_skipped(report, slot, "credentials", "not tried: no endpoint is of use");
@@ -317,12 +294,18 @@ static void check_slot(struct tools_check_report *report, const struct tools_arg
 static int check(const struct tools_args *args, struct tools_target *target,
                  struct tools_check_report *report)
 {
+    bool served;
+
     TOOLS_TRY(tools_target_core(args, target));
-    TOOLS_TRY(tools_target_named_slot(args, target->core, &target->slot));
+    served = !args->slot && tools_check_kes_is_served(target->core);
+    if (!served) /* a server may have no slot */
+        TOOLS_TRY(tools_target_named_slot(args, target->core, &target->slot));
     if (target->slot)
         check_slot(report, args, target, target->slot);
     for (size_t i = 0; !target->slot && i < remote_core_slot_count(target->core); i++)
         check_slot(report, args, target, remote_core_slot(target->core, i));
+    if (served)
+        tools_check_kes(report, target->core);
     return tools_check_report_print(args, remote_core_source(target->core), report);
 }
 
@@ -342,6 +325,7 @@ const struct tools_command tools_cmd_check = {
             "answers and how fast, whether the clocks agree, whether the credential is good,\n"
             "whether the keys that are named in full, and a quorum's members, are there and the\n"
             "certificates still valid.\n"
+            "For [kes], hsmbridge-kes's section: its options, files, policies and sealing key.\n"
             "Says what to do about each fault. Exit status 0: all is well.",
     .options = "slot pin-file",
     .example = "hsmbridge check --slot web",

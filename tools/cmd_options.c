@@ -4,6 +4,7 @@
 #include "command.h"
 #include "config.h"
 #include "fail.h"
+#include "kes/settings.h"
 #include "output.h"
 
 typedef int visit_fn(void *arg, const char *table, const struct remote_option *option);
@@ -38,7 +39,8 @@ static int visit_all(visit_fn *visit, void *arg)
     TOOLS_TRY(visit_table("https", remote_options_https, visit, arg));
     for (size_t i = 0; (backend = remote_backend_at(i)); i++)
         TOOLS_TRY(visit_table(backend->name, backend->options, visit, arg));
-    return TOOLS_OK;
+    TOOLS_TRY(visit_table("[kes]", kesd_options, visit, arg));
+    return visit_table("[kes-policy]", kesd_options_policy, visit, arg);
 }
 
 static int add_row(void *arg, const char *table, const struct remote_option *option)
@@ -74,10 +76,10 @@ static int run(const struct tools_args *args)
 const struct tools_command tools_cmd_options = {
     .name = "options",
     .purpose = "Lists every option that the configuration may hold",
-    .text =
-        "TABLE says where it belongs: hsmbridge, the section of that name; slot, every slot;\n"
-        "https, every slot whose service speaks HTTPS; else slots of that backend. An option of\n"
-        "type secret is given as NAME_file, NAME_env or NAME.",
+    .text = "TABLE says where it belongs: hsmbridge, the section of that name; slot, every slot;\n"
+            "https, every slot whose service speaks HTTPS; [kes] and [kes-policy], sections of\n"
+            "hsmbridge-kes; else slots of that backend. An option of type secret is given as\n"
+            "NAME_file, NAME_env or NAME.",
     .options = "",
     .example = "hsmbridge options",
     .run = run,

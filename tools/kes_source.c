@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A KES writes an entry as {NAME: TEXT} below its prefix, as version 1 where the engine has
- * versions. With `transit` the text is "vault:v1:...", which the transit engine of the same Vault
- * opens.
- */
+/* With `transit` a text in Vault is "vault:v1:...", which the transit engine of the same Vault
+ * opens. */
 #include "kes_source.h"
 
 #include <dirent.h>
@@ -12,11 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "document.h"
-#include "encode.h"
 #include "fail.h"
 #include "file.h"
-#include "json.h"
 
 /* ---- names ---- */
 
@@ -76,95 +70,34 @@ static enum remote_rc read_file(const struct tools_kes_source *source, const cha
 
 /* ---- a Vault ---- */
 
-static enum remote_rc fetch(const struct tools_kes_source *source, const char *path,
-                            remote_json **ret, struct remote_error *err)
+struct wish {
+    struct tools_kes_source *source;
+    int code;
+};
+
+static enum remote_rc add_listed(void *arg, const char *name, struct remote_error *err)
 {
-    CLEANUP(remote_secret_clear) struct remote_secret answer = { 0 };
+    struct wish *wish = arg;
 
-    REMOTE_TRY(remote_slot_document(source->slot, path, &answer, err));
-    *ret = remote_json_read(remote_secret_slice(&answer), err);
-    return *ret != NULL ? REMOTE_OK : REMOTE_E_PROTOCOL;
-}
-
-static char *encode_path(const char *path)
-{
-    struct remote_buf encoded = { 0 };
-
-    while (*path == '/')
-        path++;
-    for (size_t len; *path != '\0'; path += len + (path[len] == '/')) {
-        len = strcspn(path, "/");
-        if (encoded.len > 0)
-            remote_buf_append_char(&encoded, '/');
-        remote_percent_append(&encoded, remote_slice(path, len));
-    }
-    remote_buf_append(&encoded, "", 0);
-    return (char *)encoded.data; /* NULL: out of memory */
-}
-
-/* Which engine is mounted there: the one call that tells without further rights. */
-static enum remote_rc find_mount(struct tools_kes_source *source, const char *path,
-                                 struct remote_error *err)
-{
-    CLEANUP(remote_json_free) remote_json *json = NULL;
-    CLEANUP(remote_str_free) char *ask = NULL;
-    const char *mount, *version, *type;
-
-    if (asprintf(&ask, "sys/internal/ui/mounts/%s", path) < 0) {
-        ask = NULL;
-        return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
-    }
-    REMOTE_TRY(fetch(source, ask, &json, err));
-    mount = remote_json_text(json, "data.path");
-    type = remote_json_text(json, "data.type");
-    version = remote_json_text(json, "data.options.version");
-    if (mount == NULL || type == NULL || strcmp(type, "kv") != 0 ||
-        strncmp(path, mount, strlen(mount)) != 0 || path[strlen(mount)] == '\0')
-        return REMOTE_FAIL(err, REMOTE_E_PARAM,
-                           "--path '%s' is not below a K/V engine of slot '%s'", path,
-                           remote_slot_name(source->slot));
-    source->versioned = version != NULL && strcmp(version, "2") == 0;
-    source->mount = strdup(mount);
-    source->rest = strdup(path + strlen(mount));
-    return source->mount && source->rest ? REMOTE_OK
-                                         : REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
-}
-
-static enum remote_rc fetch_below(const struct tools_kes_source *source, const char *kind,
-                                  const char *behind, remote_json **ret, struct remote_error *err)
-{
-    CLEANUP(remote_str_free) char *path = NULL;
-
-    if (asprintf(&path, "%s%s%s%s", source->mount, source->versioned ? kind : "", source->rest,
-                 behind) < 0) {
-        path = NULL;
-        return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
-    }
-    return fetch(source, path, ret, err);
+    wish->code = add_if_key(wish->source, NULL, name);
+    return wish->code == TOOLS_OK ? REMOTE_OK : REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
 }
 
 static int list_vault(struct tools_kes_source *source, const char *wanted)
 {
-    CLEANUP(remote_json_free) remote_json *json = NULL;
+    struct wish wish = { source, TOOLS_OK };
     struct remote_error err = { 0 };
-    const remote_json *names;
 
     if (wanted != NULL) /* needs no right to list */
         return add_if_key(source, wanted, wanted);
-    if (fetch_below(source, "metadata/", "?list=true", &json, &err) != REMOTE_OK)
-        return tools_fail_core(&err);
-    names = remote_json_at(json, "data.keys");
-    for (size_t i = 0; i < remote_json_count(names); i++) {
-        const char *name = remote_json_string(remote_json_index(names, i));
-
-        if (name != NULL)
-            TOOLS_TRY(add_if_key(source, wanted, name));
-    }
+    if (kes_kv_list(&source->kv, add_listed, &wish, &err) != REMOTE_OK)
+        return wish.code != TOOLS_OK ? wish.code : tools_fail_core(&err);
     return TOOLS_OK;
 }
 
-static enum remote_rc unwrap(const struct tools_kes_source *source, struct remote_slice text,
-                             struct remote_secret *ret, struct remote_error *err)
+static enum remote_rc unwrap(const struct tools_kes_source *source,
+                             const struct remote_secret *text, struct remote_secret *ret,
+                             struct remote_error *err)
 {
     static const struct remote_params aead = { .alg = REMOTE_ALG_AEAD };
     struct remote_buf plain = { 0 };
@@ -173,7 +106,7 @@ static enum remote_rc unwrap(const struct tools_kes_source *source, struct remot
     if (source->transit == NULL)
         return REMOTE_FAIL(err, REMOTE_E_DATA,
                            "wrapped with a transit key: name it with --transit-key");
-    rc = remote_key_decrypt(source->transit, &aead, text, &plain, err);
+    rc = remote_key_decrypt(source->transit, &aead, remote_secret_slice(text), &plain, err);
     if (rc == REMOTE_OK)
         rc = remote_secret_set(ret, plain.data, plain.len, err);
     remote_buf_clear(&plain);
@@ -184,22 +117,11 @@ static enum remote_rc read_entry(const struct tools_kes_source *source, const ch
                                  struct remote_secret *ret, struct remote_error *err)
 {
     static const char wrapped[] = "vault:v";
-    CLEANUP(remote_json_free) remote_json *json = NULL;
-    CLEANUP(remote_str_free) char *behind = NULL;
-    const remote_json *data;
-    struct remote_slice text;
+    CLEANUP(remote_secret_clear) struct remote_secret text = { 0 };
 
-    if (asprintf(&behind, "/%s%s", name, source->versioned ? "?version=1" : "") < 0) {
-        behind = NULL;
-        return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
-    }
-    REMOTE_TRY(fetch_below(source, "data/", behind, &json, err));
-    data = remote_json_at(json, source->versioned ? "data.data" : "data");
-    text = remote_json_slice(data, name);
-    if (text.data == NULL)
-        return REMOTE_FAIL(err, REMOTE_E_DATA, "an entry without a text called '%s'", name);
-    if (text.len >= sizeof(wrapped) && memcmp(text.data, wrapped, sizeof(wrapped) - 1) == 0)
-        return unwrap(source, text, ret, err);
+    REMOTE_TRY(kes_kv_read(&source->kv, name, &text, err));
+    if (strncmp((const char *)text.data, wrapped, sizeof(wrapped) - 1) == 0)
+        return unwrap(source, &text, ret, err);
     return remote_secret_set(ret, text.data, text.len, err);
 }
 
@@ -220,7 +142,6 @@ static int find_transit(const char *label, struct tools_kes_source *source)
 static int open_vault(const struct tools_args *args, struct remote_core *core,
                       struct tools_kes_source *source)
 {
-    CLEANUP(remote_str_free) char *path = encode_path(args->path);
     struct tools_args from = *args;
     struct remote_error err = { 0 };
 
@@ -229,9 +150,7 @@ static int open_vault(const struct tools_args *args, struct remote_core *core,
     if (remote_slot_status(source->slot, &err) != REMOTE_OK)
         return tools_fail_core(&err);
     TOOLS_TRY(tools_target_login(&from, source->slot));
-    if (path == NULL)
-        return tools_fail(TOOLS_FAILED, "out of memory");
-    if (find_mount(source, path, &err) != REMOTE_OK)
+    if (kes_kv_find(&source->kv, source->slot, args->path, &err) != REMOTE_OK)
         return tools_fail_core(&err);
     if (args->transit_key != NULL)
         TOOLS_TRY(find_transit(args->transit_key, source));
@@ -270,8 +189,7 @@ void tools_kes_source_close(struct tools_kes_source *source)
     for (size_t i = 0; i < source->count; i++)
         free(source->names[i]);
     free(source->names);
-    free(source->mount);
-    free(source->rest);
+    kes_kv_clear(&source->kv);
     remote_key_unref(source->transit);
     *source = (struct tools_kes_source){ 0 };
 }

@@ -3,6 +3,7 @@
 #ifndef TOOLS_KES_SOURCE_H
 #define TOOLS_KES_SOURCE_H
 
+#include "kes_kv.h"
 #include "kes_stored.h"
 #include "target.h"
 
@@ -11,8 +12,7 @@
 struct tools_kes_source {
     const char *dir;          /* borrowed; NULL: a Vault */
     struct remote_slot *slot; /* borrowed */
-    char *mount, *rest;       /* percent-encoded: "secret/", and "kes/prod" behind it */
-    bool versioned;           /* K/V version 2 */
+    struct kes_kv kv;
     struct remote_key *transit;
     char **names; /* sorted */
     size_t count;

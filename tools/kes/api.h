@@ -18,7 +18,7 @@ enum kesd_certificate { /* what the client showed */
 
 struct kesd_request {           /* borrowed */
     struct remote_slice method; /* "PUT" */
-    struct remote_slice target; /* as it came: encoded, perhaps with a query */
+    struct remote_slice target; /* as it came: encoded, perhaps with a query or an authority */
     struct remote_slice body;
     bool body_too_long; /* more than KESD_BODY_MAX; body is empty */
     bool empty;         /* Content-Length: 0, or no body at all */
@@ -33,7 +33,7 @@ enum kesd_stream { KESD_NO_STREAM, KESD_STREAM_AUDIT, KESD_STREAM_ERROR };
 struct kesd_response { /* owned */
     int status;
     const char *type;                  /* static; NULL: no Content-Type */
-    struct remote_buf body;            /* may hold secrets: it is wiped */
+    struct remote_buf body;            /* may hold secrets: it is wiped; not sent after HEAD */
     const char *extra;                 /* static header line, "Accept: PUT\r\n"; NULL: none */
     char location[KESD_NAME_MAX + 64]; /* 307; "": none */
     bool close;                        /* the connection ends behind it */
@@ -41,12 +41,17 @@ struct kesd_response { /* owned */
 };
 
 struct kesd_api;
+/* Takes settings and keys, also on failure: both are freed when the last request with them ends. */
 enum remote_rc kesd_api_new(struct remote_core *core, struct kesd_settings *settings,
                             struct kesd_keys *keys, struct kesd_api **ret, struct remote_error *err)
     REMOTE_MUST_CHECK;
-void kesd_api_free(struct kesd_api *api);
-/* New policies, from a reload; takes settings. Requests under way end with the old ones. */
-void kesd_api_set(struct kesd_api *api, struct kesd_settings *settings, struct kesd_keys *keys);
+void kesd_api_free(struct kesd_api *api); /* no request is under way; NULL is fine */
+/*
+ * New settings, from a reload, and with them new keys, or NULL to go on with those that are there.
+ * Takes both, also on failure. Requests under way end with the old ones.
+ */
+enum remote_rc kesd_api_set(struct kesd_api *api, struct kesd_settings *settings,
+                            struct kesd_keys *keys, struct remote_error *err) REMOTE_MUST_CHECK;
 
 /*
  * Answers. may_block false: *nothing* has happened when false is returned, and the request is to be
@@ -60,14 +65,20 @@ void kesd_response_clear(struct kesd_response *response);
 /* Called with each line ("{...}\n") of a stream, by the thread that made it, under no lock. */
 struct kesd_listener {
     void (*line)(struct kesd_listener *listener, struct remote_slice line);
-    struct kesd_listener *prev, *next; /* the api's */
+    struct kesd_listener *prev, *next; /* the api's, as are the others */
+    unsigned busy;
+    bool leaving;
 };
 void kesd_api_listen(struct kesd_api *api, enum kesd_stream stream, struct kesd_listener *listener);
 void kesd_api_unlisten(struct kesd_api *api, enum kesd_stream stream,
-                       struct kesd_listener *listener); /* no call of line() is under way after */
+                       struct kesd_listener *listener); /* no call of line() is under way after;
+                                                           not to be called by line() */
 
 /* ---- metrics.c ---- */
 /* Prometheus' text format 0.0.4, with the names that KES has, and ours. */
 void kesd_metrics_write(struct kesd_api *api, struct remote_buf *ret);
+/* Told by the transport: when the certificate that it shows now expires, and how many are here. */
+void kesd_metrics_certificate(struct kesd_api *api, int64_t not_after_s);
+void kesd_metrics_connections(struct kesd_api *api, int change);
 
 #endif

@@ -13,7 +13,10 @@
 #define KESD_OVERHEAD 44 /* bytes of a KES ciphertext beside the text: tag, iv, nonce */
 
 struct kesd_keys;
-/* settings: copied from. No request is made. */
+/*
+ * settings: copied from. No request is made. A slot is looked up by its name for each use, so a
+ * reload that changed it needs no other keys. REMOTE_E_CONFIG: no such slot.
+ */
 enum remote_rc kesd_keys_new(struct remote_core *core, const struct kesd_settings *settings,
                              struct kesd_keys **ret, struct remote_error *err) REMOTE_MUST_CHECK;
 void kesd_keys_free(struct kesd_keys *keys); /* NULL is fine */
@@ -45,8 +48,7 @@ enum remote_rc kesd_keys_describe(struct kesd_keys *keys, const char *name, stru
                                   struct remote_error *err) REMOTE_MUST_CHECK;
 enum remote_rc kesd_keys_delete(struct kesd_keys *keys, const char *name, struct remote_error *err)
     REMOTE_MUST_CHECK;
-/* Sorted names that begin with prefix, from `from` on (or NULL), at most max; *ret_more: the next.
- */
+/* Sorted names that begin with prefix, at most max; more: the name that would be next. */
 struct kesd_names { /* owned */
     char **names;
     size_t count;
@@ -56,7 +58,11 @@ enum remote_rc kesd_keys_list(struct kesd_keys *keys, const char *prefix, size_t
                               struct kesd_names *ret, struct remote_error *err) REMOTE_MUST_CHECK;
 void kesd_names_clear(struct kesd_names *names);
 
-/* plain: KESD_KEY_LEN random bytes. */
+/*
+ * plain: KESD_KEY_LEN random bytes. A secret that the caller uses again and again, one for each
+ * thread, spares the making of locked pages, which costs more than all the rest. ret, ret_sealed:
+ * appended to.
+ */
 enum remote_rc kesd_keys_generate(struct kesd_keys *keys, const char *name,
                                   struct remote_slice context, struct remote_secret *ret_plain,
                                   struct remote_buf *ret_sealed, struct remote_error *err)
@@ -77,5 +83,7 @@ enum remote_rc kesd_keys_hmac(struct kesd_keys *keys, const char *name, struct r
  */
 enum remote_rc kesd_keys_probe(struct kesd_keys *keys, int64_t *ret_ms, struct remote_error *err)
     REMOTE_MUST_CHECK;
+/* Forgets, and so wipes, keys whose time is over: about once a second. Does not block. */
+void kesd_keys_tick(struct kesd_keys *keys);
 
 #endif

@@ -53,9 +53,16 @@ struct kesd_settings { /* owned */
     char **create; /* keys that are made at the start when they are not there */
     size_t create_count;
     bool log_audit, log_error; /* to standard output */
+    bool audit_all;            /* every request, not only keys made and deleted as KES does */
 };
 
-/* From the configuration that the core was opened with. */
+/* Options of [kes] and of [kes-policy NAME]; NULL-ended. */
+extern const struct remote_option kesd_options[], kesd_options_policy[];
+
+/*
+ * From the configuration that the core was opened with, as it is on disk now. REMOTE_E_CONFIG:
+ * among others, there is no [kes].
+ */
 enum remote_rc kesd_settings_read(struct remote_core *core, struct kesd_settings **ret,
                                   struct remote_error *err) REMOTE_MUST_CHECK;
 /*
