@@ -52,7 +52,9 @@ class Install(unittest.TestCase):
             Path("/etc/hsmbridge/hsmbridge.conf"),
             self.prefixed("bindir", "hsmbridge"),
             self.prefixed("sbindir", "hsmbridge-kms"),
+            self.prefixed("sbindir", "hsmbridge-kes"),
             Path(self.option["prefix"], "lib/systemd/system/hsmbridge-kms.service"),
+            Path(self.option["prefix"], "lib/systemd/system/hsmbridge-kes.service"),
             Path(self.option["prefix"], "lib/systemd/system/hsmbridge-kms.socket"),
             self.prefixed("includedir", "hsmbridge.h"),
             self.prefixed("libdir", "pkgconfig", "hsmbridge.pc"),
@@ -60,6 +62,7 @@ class Install(unittest.TestCase):
             self.prefixed("mandir", "man5", "hsmbridge.conf.5"),
             self.prefixed("mandir", "man7", "hsmbridge.7"),
             self.prefixed("mandir", "man8", "hsmbridge-kms.8"),
+            self.prefixed("mandir", "man8", "hsmbridge-kes.8"),
             self.prefixed("datadir", "bash-completion", "completions", "hsmbridge"),
         }
         landed = {Path("/") / path.relative_to(self.root) for path in self.root.rglob("*")
