@@ -29,6 +29,9 @@ NOT_CARRIED = {
     *("CKM_ECDSA_SHA3_%s" % size for size in (224, 256, 384, 512)),
     "CKM_EDDSA",
 }
+# What is left of RSA and EC keys.
+CARRIED = {"CKM_RSA_PKCS", "CKM_RSA_PKCS_PSS", "CKM_RSA_PKCS_OAEP", "CKM_ECDSA", "CKM_ECDSA_SHA1",
+           *("CKM_SHA%s_RSA_PKCS" % size for size in (1, 256, 384, 512))}
 # What it cannot carry as attributes: whoever asks for one of these gets CKR_DEVICE_ERROR.
 ARRAYS = {"CKA_ALLOWED_MECHANISMS", "CKA_WRAP_TEMPLATE", "CKA_UNWRAP_TEMPLATE",
           "CKA_DERIVE_TEMPLATE"}
@@ -167,6 +170,11 @@ class ServerTest(P11KitTestCase):
                        if "RSA" in name or "DSA" in name}
         carried = {CK.name("CKM_", each) for each in self.client.mechanisms(self.slot)}
         self.assertEqual(public_keys - carried, NOT_CARRIED)
+
+    def test_mechanisms_when_remote_then_of_public_keys_these_are_carried(self):
+        names = {CK.name("CKM_", each) for each in self.client.mechanisms(self.slot)}
+        self.assertEqual({name for name in names if ("RSA" in name or "DSA" in name)
+                          and not name.endswith("_KEY_PAIR_GEN")}, CARRIED)
 
     def test_sign_when_mechanism_is_not_carried_then_mechanism_invalid(self):
         for name, key in (("CKM_ECDSA_SHA256", "ec"), ("CKM_EDDSA", "ed")):
