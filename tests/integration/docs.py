@@ -25,6 +25,9 @@ SECTIONS = {  # headings of hsmbridge.conf(5), by the table that they document
     "OPTIONS OF VAULT SLOTS": "vault",
     "OPTIONS OF PKCS11 SLOTS": "pkcs11",
     "OPTIONS OF QUORUM SLOTS": "quorum",
+    "OPTIONS OF ZAMA SLOTS": "zama",
+    "SECTION [kes]": "[kes]",
+    "SECTIONS [kes-policy NAME]": "[kes-policy]",
 }
 
 

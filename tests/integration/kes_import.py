@@ -210,7 +210,8 @@ class VaultTest(ImportTestCase):
         self.assertIn("does not allow this", self.cli(*where, "kv1/else/where", code=1))
         self.config.slot("vault", self.vault)  # the root's token
         for path, text in (("transit/x", "not below a K/V engine"),
-                           ("kv1", "not below a K/V engine"), ("kv1/else/where", "not there"),
+                           ("kv1", "not below a K/V engine"),
+                           ("kv1/else/where", "no key of KES there"),
                            ("nowhere/kes", "check the policy and mount")):
             with self.subTest(path=path):
                 self.assertIn(text, self.cli(*where, path, code=1))

@@ -41,6 +41,12 @@ def api_key_identity(api_key):
     return identity_of(namedtuple("Certificate", "public_key")(lambda: public))
 
 
+def identity_of_file(path):
+    """Of the first certificate in a PEM file."""
+    with open(path, "rb") as file:
+        return identity_of(x509.load_pem_x509_certificate(file.read()))
+
+
 def make_certificate(directory, stem, ca=False, expired=False, key=None):
     """A self-signed client certificate of a new key."""
     key = key or ec.generate_private_key(ec.SECP256R1())
@@ -152,7 +158,7 @@ class KesDouble(Controlled, Process):
                                         "identities": [identity]})
 
     def state(self, **state):
-        """away, unready, hmac, version, kind: kes/control.py"""
+        """away, unready, hmac, version, kind, open: kes/control.py"""
         self.control("POST", "state", state)
 
     def put_stored(self, name, text):

@@ -1,10 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The KES double against what a real KES answered: tests/fixtures/kes/cases.json, in its order.
-
-Values that were random are another's here. What the recorded server gave and a later request sends
-back is replaced by what the double gave in its place, with the same bytes tampered or cut.
-"""
+"""The KES double against what a real KES answered: kes_recorded.py."""
 
 import base64
 import json
@@ -19,142 +15,39 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from double.tls import Authority  # noqa: E402
-from kes_server import KesDouble, new_api_key  # noqa: E402
+from kes_recorded import POLICIES, STORED, RecordedCases, load  # noqa: E402
+from kes_recorded_vault import PREFIX, VaultCases  # noqa: E402
+from kes_server import (Client, KesDouble, identity_of_file, make_certificate,  # noqa: E402
+                        new_api_key)
 
-FIXTURES = os.path.join(os.path.dirname(HERE), "fixtures", "kes", "cases.json")
-RANDOM = {"plaintext", "ciphertext", "hmac", "created_at", "created_by", "uptime",
-          "mem_heap_used", "mem_stack_used", "num_cpu", "num_cpu_used", "os", "arch"}
-LEGACY = base64.b64encode(bytes(range(32))).decode()
-BIG = {"[1 MiB]": 1 << 20, "[5 MB]": 5000000, "[2 MB chunked]": 2000000}
 NOT_SERVED = re.compile(r"/v1/(metrics|policy|identity|log)\b")  # the double has no such routes
 
 
-def load(*groups):
-    with open(FIXTURES, encoding="utf-8") as file:
-        return [case for case in json.load(file) if case["group"] in groups]
-
-
-def key_value(case):
-    """The request's ciphertext, and the bytes."""
-    match = re.search(r'"ciphertext": ?"([^"]*)"', case)
-    if not match:
-        return None, b""
-    try:
-        return match[1], base64.b64decode(match[1], validate=True)
-    except ValueError:
-        return None, b""
-
-
-class Translation:
-    """What the double gave for what the recorded server gave."""
-
-    def __init__(self):
-        self._pairs = {}
-
-    def learn(self, theirs, ours):
-        self._pairs[base64.b64decode(theirs)] = base64.b64decode(ours)
-
-    def apply(self, body):
-        text, sealed = key_value(body)
-        for theirs, ours in self._pairs.items():
-            cut = theirs[:len(sealed)]
-            changed = sum(a != b for a, b in zip(cut, sealed))
-            if text and len(sealed) > 1 and len(cut) == len(sealed) and changed <= 1:
-                moved = bytes(a ^ b ^ c for a, b, c in zip(cut, sealed, ours))
-                return body.replace(text, base64.b64encode(moved).decode())
-        return body
-
-
-class RecordedTest(unittest.TestCase):
+class RecordedTest(RecordedCases, unittest.TestCase):
     def setUp(self):
+        super().setUp()
         self.kes = KesDouble()
         self.addCleanup(self.kes.__exit__)
-        self.known = Translation()
         client = self.kes.client
         self.clients = {"admin": self.kes.admin_client, "app1": client("app1"),
                         "ops": client("ops"), "nobody": client("nobody"),
                         "caflag": client("caflag", ca=True), "big": client("big"),
                         "leaf": client("leaf"), "(no client certificate)": None}
-        self.kes.allow("app1", self.clients["app1"].identity, "/v1/key/create/app1*",
-                       "/v1/key/generate/app1*", "/v1/key/decrypt/app1*", "/v1/key/list/*",
-                       "/v1/api", deny=["/v1/key/generate/app1-internal*"])
-        self.kes.allow("ops", self.clients["ops"].identity, "/v1/status", "/v1/key/delete/app1*")
+        for name, (allow, deny) in POLICIES.items():
+            self.kes.allow(name, self.clients[name].identity, *allow, deny=deny)
 
-    @staticmethod
-    def body(case):
-        body = case["request_body"]
-        sized = re.match(r"\[(\d+) bytes", body or "")
-        plain = re.match(r"\[(plaintext|message) of (\d+) bytes\]", body or "")
-        if plain:
-            return json.dumps({plain[1]: base64.b64encode(bytes(int(plain[2]))).decode()},
-                              separators=(",", ":"))
-        if sized or body in BIG:
-            size = int(sized[1]) if sized else BIG[body]
-            start, end = '{"plaintext":"', '"}'
-            room = (size - len(start) - len(end)) // 4 * 4
-            return (start + "A" * room + end).ljust(size)
-        return body
-
-    def replay(self, case):
-        caller = self.kes.caller(self.clients[case["client"]])
-        body = self.body(case)
-        return caller.call(case["method"], case["path"],
-                           self.known.apply(body) if body is not None else None,
-                           chunked="chunked" in str(case.get("request_headers")))
+    def caller_of(self, case):
+        return self.kes.caller(self.clients[case["client"]])
 
     def skipped(self, case):
-        return (case["status"] is None or case["client"] not in self.clients
-                or NOT_SERVED.match(case["path"]) or case["http_version"] == "2"
-                or "[" in case["name"]
-                or case["name"].startswith("plain HTTP")
+        return (super().skipped(case) or case["client"] not in self.clients
+                or NOT_SERVED.match(case["path"]) or "[" in case["name"]
                 or (case["request_body"] or "").startswith("[ciphertext"))
-
-    def compare(self, case, reply):
-        self.assertEqual(reply.status, case["status"])
-        self.assertEqual(reply.headers.get("Content-Type"), case["content_type"])
-        for line in case["response_headers"]:
-            name, _, value = line.partition(": ")
-            if name in ("Location", "Accept", "X-Content-Type-Options"):
-                self.assertEqual(reply.headers.get(name), value)
-        theirs, ours = case["response_body"], reply.body.decode()
-        if case["method"] == "HEAD" or case["path"] == "/v1/api":
-            return
-        if case["content_type"] != "application/json":
-            self.assertEqual(ours, theirs)
-        elif theirs.startswith("{") and theirs.rstrip().endswith("}"):
-            self.compare_json(json.loads(theirs), json.loads(ours))
-            if '"message"' in theirs:
-                self.assertEqual(ours, theirs)  # with its odd newline
-
-    def compare_json(self, theirs, ours):
-        self.assertEqual(list(theirs), list(ours))
-        for name, value in theirs.items():
-            if name == "ciphertext":
-                self.known.learn(value, ours[name])
-                self.assertEqual(len(ours[name]), len(value))
-            elif name not in RANDOM and name != "names":
-                self.assertEqual(ours[name], value)
-        if "names" in theirs:
-            self.assertEqual(sorted(ours["names"]), ours["names"])
-
-    def run_cases(self, cases, least):
-        played = 0
-        for case in cases:
-            if self.skipped(case):
-                continue
-            with self.subTest(case["group"] + ": " + case["name"]):
-                self.compare(case, self.replay(case))
-                played += 1
-        self.assertGreaterEqual(played, least)
 
     def test_every_case_of_the_file_store(self):
         self.kes.admin.create("boot-key")
-        self.kes.put_stored("old-json", json.dumps({
-            "bytes": LEGACY, "algorithm": "AES256", "created_at": "2022-05-01T10:00:00Z",
-            "created_by": "00ff"}))
-        self.kes.put_stored("old-bare", json.dumps({"bytes": LEGACY}))
-        self.kes.put_stored("broken", "garbage")
-        self.kes.put_stored("broken-pb", base64.b64encode(b"\x0a\xff\x01").decode())
+        for name, text in STORED.items():
+            self.kes.put_stored(name, text)
         self.run_cases(load("fs"), 140)
 
     def test_size_limits(self):
@@ -204,6 +97,101 @@ class RecordedTest(unittest.TestCase):
         self.assertEqual(self.kes.admin.json("GET", "/v1/key/list/k1024"), {"names": ["k1024"]})
 
 
+class VaultRecordedTest(VaultCases, unittest.TestCase):
+    def serve(self, version, role, transit=None):
+        role_id, secret_id = self.roles[role]
+        settings = {"url": self.vault.url, "ca": self.vault.ca, "role_id": role_id,
+                    "secret_id": secret_id, "engine": "kv" + version, "version": "v" + version,
+                    "prefix": PREFIX}
+        if transit:
+            settings["transit"] = transit
+        path = os.path.join(self.vault.dir, "kes-%s.json" % role)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(settings, file)
+        self.kes = KesDouble("--vault", path)
+        self.addCleanup(self.kes.__exit__)
+        self.clients = {"admin": self.kes.admin_client, "app1": self.kes.client("app1")}
+        allow, deny = POLICIES["app1"]
+        self.kes.allow("app1", self.clients["app1"].identity, *allow, deny=deny)
+
+    def caller_of(self, case):
+        return self.kes.caller(self.clients[case["client"]])
+
+    def test_sealed_vault(self):
+        self.serve("1", "kes-delete")
+        for name in ("app1-m", "imp"):
+            self.kes.admin.call("PUT", "/v1/key/create/" + name)
+        cases = load("vault-sealed")
+        made = self.kes.admin.json("PUT", "/v1/key/generate/app1-m")["ciphertext"]
+        theirs = {json.loads(case["request_body"])["ciphertext"] for case in cases
+                  if "decrypt" in case["path"]}
+        for sealed in theirs:
+            self.known.learn(sealed, made)
+        sealed = [case for case in cases if "unseal" not in case["name"]]
+        self.kes.forget()
+        self.kes.admin.json("PUT", "/v1/key/generate/app1-m")  # so that it is at hand
+        self.vault.seal()
+        try:
+            self.run_cases(sealed, 11)
+        finally:
+            self.vault.unseal()
+        self.run_cases([case for case in cases if "unseal" in case["name"]
+                        and "[0.0 s]" not in case["name"]], 2)  # it has no ping of its own
+
+
+class DoorRecordedTest(RecordedCases, unittest.TestCase):
+    """With paths that skip authentication, and with an authority that vouches for clients."""
+
+    def setUp(self):
+        super().setUp()
+        directory = tempfile.TemporaryDirectory(prefix="hsmbridge-test-")
+        self.addCleanup(directory.cleanup)
+        self.dir = directory.name
+
+    def serve(self, clients):
+        self.kes = KesDouble("--clients", clients)
+        self.addCleanup(self.kes.__exit__)
+
+    def caller_of(self, case):
+        return self.kes.caller(self.clients[case["client"]])
+
+    def skipped(self, case):
+        return super().skipped(case) or NOT_SERVED.match(case["path"])
+
+    def test_paths_that_skip_authentication(self):
+        self.serve("optional")
+        self.kes.state(open=["/v1/ready", "/v1/metrics"])
+        self.kes.control("POST", "admin", {"identity": "disabled"})
+        self.clients = {name: make_certificate(self.dir, name)
+                        for name in ("admin", "app1", "leaf")}
+        self.clients["(no client certificate)"] = None
+        self.kes.allow("app1", self.clients["app1"].identity)
+        self.kes.allow("leaf", self.clients["leaf"].identity, "/*")
+        self.run_cases(load("skipauth"), 7)
+
+    def test_clients_of_an_authority(self):
+        authority = Authority(self.dir)
+        issued = authority.issue("leaf", ["leaf"], client=True)
+        leaf = Client(issued.cert, issued.key, identity_of_file(issued.cert))
+        chain = os.path.join(self.dir, "chain.pem")
+        with open(chain, "wb") as out:
+            for path in (leaf.cert, authority.path):
+                with open(path, "rb") as file:
+                    out.write(file.read())
+        self.clients = {"leaf": leaf, "leafchain": leaf._replace(cert=chain),
+                        "admin": make_certificate(self.dir, "admin"),
+                        "exp": make_certificate(self.dir, "exp", expired=True),
+                        "(no client certificate)": None}
+        self.serve(authority.path)
+        self.kes.allow("ops", leaf.identity, "/v1/status")
+        self.run_cases(load("auth-on"), 2)
+        alerts = [case for case in load("auth-on") if case["status"] is None]
+        self.assertEqual(len(alerts), 3)
+        for case in alerts:
+            with self.subTest(case["name"]), self.assertRaises(OSError):
+                self.replay(case)
+
+
 class HandshakeTest(unittest.TestCase):
     def test_without_a_certificate_the_alert_comes_after_the_handshake(self):
         with KesDouble() as kes, self.assertRaises(ssl.SSLError) as caught:
@@ -216,11 +204,6 @@ class HandshakeTest(unittest.TestCase):
             self.assertEqual(kes.caller(kes.client("old", expired=True))
                              .call("GET", "/version").status, 200)
 
-    def test_with_an_authority_self_signed_ones_are_not(self):
-        authority = Authority(os.path.realpath(self.enter_dir()))
-        with KesDouble("--clients", authority.path) as kes, self.assertRaises(OSError):
-            kes.admin.call("GET", "/version")
-
     def test_optional_ones_leave_version_open_and_nothing_else(self):
         with KesDouble("--clients", "optional") as kes:
             nobody = kes.caller(None)
@@ -228,11 +211,6 @@ class HandshakeTest(unittest.TestCase):
             reply = nobody.call("GET", "/v1/status")
         self.assertEqual((reply.status, reply.body),
                          (400, b'{"message":"tls: client certificate is required"\n}'))
-
-    def enter_dir(self):
-        directory = tempfile.TemporaryDirectory(prefix="hsmbridge-test-")
-        self.addCleanup(directory.cleanup)
-        return directory.name
 
 
 class ApiKeyTest(unittest.TestCase):

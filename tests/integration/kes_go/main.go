@@ -4,36 +4,47 @@
 //
 //	testclient URL CA COMMAND [NAME [BASE64 [CONTEXT]]]
 //
-// with its API key in KES_API_KEY. Bytes go in and come out as base64, a line each; what the SDK
-// calls an error is one line on standard error, with the name of the SDK's own error value.
+// with its API key in KES_API_KEY, or the files of its certificate in KES_CLIENT_CERT and
+// KES_CLIENT_KEY; KES_HTTP=1.1 keeps it from offering HTTP/2. Bytes go in and come out as base64, a
+// line each, all else comes out as JSON; what the SDK calls an error is one line on standard error,
+// with the name of the SDK's own error value.
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
-	"strings"
 
 	"github.com/minio/kms-go/kes"
 )
 
 var known = map[string]error{
-	"ErrKeyExists":   kes.ErrKeyExists,
-	"ErrKeyNotFound": kes.ErrKeyNotFound,
-	"ErrNotAllowed":  kes.ErrNotAllowed,
-	"ErrDecrypt":     kes.ErrDecrypt,
+	"ErrKeyExists":        kes.ErrKeyExists,
+	"ErrKeyNotFound":      kes.ErrKeyNotFound,
+	"ErrNotAllowed":       kes.ErrNotAllowed,
+	"ErrDecrypt":          kes.ErrDecrypt,
+	"ErrPolicyNotFound":   kes.ErrPolicyNotFound,
+	"ErrIdentityNotFound": kes.ErrIdentityNotFound,
+}
+
+func certificate() (tls.Certificate, error) {
+	if path := os.Getenv("KES_CLIENT_CERT"); path != "" {
+		return tls.LoadX509KeyPair(path, os.Getenv("KES_CLIENT_KEY"))
+	}
+	key, err := kes.ParseAPIKey(os.Getenv("KES_API_KEY"))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return kes.GenerateCertificate(key)
 }
 
 func connect(url, ca string) (*kes.Client, error) {
-	key, err := kes.ParseAPIKey(os.Getenv("KES_API_KEY"))
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := kes.GenerateCertificate(key)
+	mine, err := certificate()
 	if err != nil {
 		return nil, err
 	}
@@ -43,10 +54,14 @@ func connect(url, ca string) (*kes.Client, error) {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
-	return kes.NewClientWithConfig(url, &tls.Config{
-		Certificates: []tls.Certificate{certificate},
+	client := kes.NewClientWithConfig(url, &tls.Config{
+		Certificates: []tls.Certificate{mine},
 		RootCAs:      pool,
-	}), nil
+	})
+	if os.Getenv("KES_HTTP") == "1.1" {
+		client.HTTPClient.Transport.(*http.Transport).ForceAttemptHTTP2 = false
+	}
+	return client, nil
 }
 
 func show(parts ...[]byte) {
@@ -55,44 +70,11 @@ func show(parts ...[]byte) {
 	}
 }
 
-func run(client *kes.Client, command, name string, data, bound []byte) error {
-	ctx := context.Background()
-	var out []byte
-	var err error
-	switch command {
-	case "create":
-		return client.CreateKey(ctx, name)
-	case "import":
-		return client.ImportKey(ctx, name, &kes.ImportKeyRequest{Key: data, Cipher: kes.AES256})
-	case "delete":
-		return client.DeleteKey(ctx, name)
-	case "encrypt":
-		out, err = client.Encrypt(ctx, name, data, bound)
-	case "decrypt":
-		out, err = client.Decrypt(ctx, name, data, bound)
-	case "hmac":
-		out, err = client.HMAC(ctx, name, data)
-	case "generate":
-		dek, err := client.GenerateKey(ctx, name, bound)
-		show(dek.Plaintext, dek.Ciphertext)
+func showJSON(value any, err error) error {
+	if err != nil {
 		return err
-	case "describe":
-		info, err := client.DescribeKey(ctx, name)
-		if err == nil {
-			fmt.Println(info.Name, info.Algorithm, info.CreatedBy)
-		}
-		return err
-	case "list":
-		names, _, err := client.ListKeys(ctx, name, -1)
-		fmt.Println(strings.Join(names, " "))
-		return err
-	default:
-		return fmt.Errorf("no command %q", command)
 	}
-	if err == nil {
-		show(out)
-	}
-	return err
+	return json.NewEncoder(os.Stdout).Encode(value)
 }
 
 func decode(text string) []byte {
@@ -103,21 +85,24 @@ func decode(text string) []byte {
 	return data
 }
 
+// The SDK's own name of an error, or its text.
+func nameOf(err error) string {
+	for name, value := range known {
+		if errors.Is(err, value) {
+			return name
+		}
+	}
+	return err.Error()
+}
+
 func main() {
 	args := append(os.Args[1:], "", "", "")
 	client, err := connect(args[0], args[1])
 	if err == nil {
-		err = run(client, args[2], args[3], decode(args[4]), []byte(args[5]))
+		err = run(client, args[2], args[3], args[4], []byte(args[5]))
 	}
-	if err == nil {
-		return
+	if err != nil {
+		fmt.Fprintln(os.Stderr, nameOf(err))
+		os.Exit(1)
 	}
-	for name, value := range known {
-		if errors.Is(err, value) {
-			fmt.Fprintln(os.Stderr, name)
-			os.Exit(1)
-		}
-	}
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
 }

@@ -166,6 +166,7 @@ class Api:
         return Answer(307, body, headers, "text/html; charset=utf-8")
 
     def _authorize(self, request, path, restricted):
+        restricted = restricted and path not in self.rights.open
         try:
             identity = client_of(request.peer)
         except NoIdentity as problem:

@@ -4,7 +4,7 @@
     POST admin     {"identity": HEX}
     POST policy    {"name", "allow", "deny", "identities"}
     POST state     any of: away (the store is gone), unready ([status, seconds] of /v1/ready), hmac,
-                   version, kind (of keys that it makes)
+                   version, kind (of keys that it makes), open (paths that skip authentication)
     POST store     {"name", "text"}: a stored value, past the API; text null: removed
     POST stored    {"name"}: {"text"}, as it is kept
     POST forget    empties the cache
@@ -39,6 +39,7 @@ class KesControl(Control):
         api.has_hmac = body.get("hmac", api.has_hmac)
         api.version = body.get("version", api.version)
         api.kind = body.get("kind", api.kind)
+        api.rights.open = set(body.get("open", api.rights.open))
         return {}
 
     def _store(self, body):

@@ -44,6 +44,7 @@ def _rule_fits(rule, path):
 class Rights:
     def __init__(self, admin=""):
         self.admin = admin
+        self.open = set()  # paths that need no certificate
         self.policies = {}  # name -> {"allow": [...], "deny": [...], "identities": [...]}
 
     def set_policy(self, name, policy):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where keys are kept: texts by name. What KES answers when its store fails depends on which."""
 
+import base64
 import json
 import os
 import ssl
@@ -93,7 +94,7 @@ class Files(Memory):
 
 class Vault:
     """The K/V engine of a Vault, by AppRole. settings: url, ca, role_id, secret_id, engine,
-    version ("v1" or "v2"), prefix."""
+    version ("v1" or "v2"), prefix, and transit, if a key of the transit engine wraps the texts."""
 
     def __init__(self, settings):
         self._settings = settings
@@ -116,8 +117,8 @@ class Vault:
             with self._opener.open(request, timeout=10) as reply:
                 return json.loads(reply.read() or b"{}")
         except urllib.error.HTTPError as refusal:
-            if refusal.code == 404:
-                return None
+            if refusal.code == 404 and not json.loads(refusal.read() or b"{}").get("data"):
+                return None  # else a version that was deleted, of which Vault tells
             raise Unavailable() from refusal
         except OSError as problem:
             raise Unavailable() from problem
@@ -137,12 +138,35 @@ class Vault:
         data = answer["data"]["data"] if self._settings["version"] == "v2" else answer["data"]
         if not isinstance((data or {}).get(name), str):
             raise Unavailable()
-        return data[name]
+        return self._unwrap(data[name])
+
+    def _transit(self, verb, member, text):
+        answer = self._call("PUT", "transit/%s/%s" % (verb, self._settings["transit"]),
+                            {member: text})
+        if answer is None:
+            raise Unavailable()
+        return answer["data"]
+
+    def _unwrap(self, text):
+        if "transit" not in self._settings:
+            return text
+        plain = self._transit("decrypt", "ciphertext", text)["plaintext"]
+        return base64.b64decode(plain).decode()
+
+    def _wrap(self, text):
+        """What a key that was rotated gives is not taken."""
+        if "transit" not in self._settings:
+            return text
+        wrapped = self._transit("encrypt", "plaintext",
+                                base64.b64encode(text.encode()).decode())["ciphertext"]
+        if not wrapped.startswith("vault:v1:"):
+            raise Unavailable()
+        return wrapped
 
     def create(self, name, text):
         if self.get(name) is not None:
             return False
-        body = {name: text}
+        body = {name: self._wrap(text)}
         if self._settings["version"] == "v2":
             body = {"data": body, "options": {"cas": 0}}
         self._call("PUT", self._path("data", name), body)
