@@ -219,6 +219,18 @@ static void free_idle_list(struct remote_unit *unit)
     }
 }
 
+static void read_finished(struct remote_unit *unit);
+
+/* What has come since the unit was used last. */
+static void read_late(struct remote_unit *unit)
+{
+    int running;
+
+    curl_multi_perform(unit->multi, &running);
+    read_finished(unit);
+    remote_late_check(unit);
+}
+
 static enum remote_rc http_acquire(struct remote_slot *slot, struct remote_unit **ret,
                                    struct remote_error *err)
 {
@@ -245,6 +257,8 @@ static enum remote_rc http_acquire(struct remote_slot *slot, struct remote_unit 
     if (unit == NULL)
         return REMOTE_FAIL(err, REMOTE_E_NOMEM, "out of memory");
     free_idle_list(old);
+    if (remote_late_is_any(unit))
+        read_late(unit);
     *ret = unit;
     return REMOTE_OK;
 }
@@ -272,9 +286,13 @@ static void http_release(struct remote_unit *unit)
 static struct remote_handle *idle_handle(struct remote_unit *unit, struct remote_slot *slot,
                                          size_t endpoint)
 {
-    for (struct remote_handle *h = unit->handles; h != NULL; h = h->next)
-        if (h->transfer == NULL && h->slot == slot && h->endpoint == endpoint)
-            return h;
+    for (struct remote_handle *h = unit->handles; h != NULL; h = h->next) {
+        if (h->transfer != NULL || h->slot != slot || h->endpoint != endpoint)
+            continue;
+        if (h->late) /* two would be one connection more than callers */
+            remote_late_give_up(h);
+        return h;
+    }
     return remote_handle_new(unit, slot, endpoint);
 }
 
@@ -288,21 +306,13 @@ static enum remote_rc http_start(struct remote_unit *unit, struct remote_transfe
     return REMOTE_OK;
 }
 
-/*
- * libcurl closes the connection of a request of HTTP/1.1 that it gives up; of HTTP/2, versions from
- * 8.0 on end the stream alone. But a connection that a firewall has forgotten would be found again
- * by every request until TCP gives up on it.
- */
-static void close_behind(struct remote_handle *handle)
-{
-    curl_easy_setopt(handle->easy, CURLOPT_FORBID_REUSE, 1L); /* choose_connection() resets it */
-}
-
 static void http_cancel(struct remote_unit *unit, struct remote_transfer *transfer)
 {
     struct remote_handle *handle = transfer->handle;
 
-    close_behind(handle);
+    if (remote_late_begin(handle))
+        return;
+    remote_handle_close_behind(handle);
     curl_multi_remove_handle(unit->multi, handle->easy);
     handle->transfer = NULL;
 }
@@ -390,6 +400,11 @@ static void read_finished(struct remote_unit *unit)
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &handle);
+        if (handle->late) {
+            count_connection(handle, code == CURLE_OK);
+            remote_late_end(handle);
+            continue;
+        }
         if (code == CURLE_COULDNT_CONNECT && retry_anew(handle))
             continue;
         if (code == CURLE_COULDNT_RESOLVE_HOST && retry_with_addresses(handle))
@@ -400,7 +415,7 @@ static void read_finished(struct remote_unit *unit)
 
 /*
  * When a transfer runs out of time, as far as libcurl does not see to it: connect_timeout is for
- * TCP alone, the resolver has a patience of its own, and see close_behind().
+ * TCP alone, the resolver has a patience of its own, and see remote_handle_close_behind().
  */
 static int64_t timer_of(const struct remote_handle *handle)
 {
@@ -421,7 +436,7 @@ static int64_t timer_of(const struct remote_handle *handle)
 static void ran_out(struct remote_handle *handle, int64_t now)
 {
     if (handle->transfer->request->grpc && handle->transfer->deadline_ms <= now) {
-        close_behind(handle);
+        remote_handle_close_behind(handle);
         finish(handle, CURLE_OPERATION_TIMEDOUT);
     } else if (handle->connecting_ms != 0) {
         snprintf(handle->error, sizeof(handle->error), "no TCP connection within %lld ms",

@@ -37,8 +37,11 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     struct remote_handle *handle = arg;
     struct remote_transfer *transfer = handle->transfer;
     size_t len = size * count;
-    size_t max = transfer->request->reply_max ? transfer->request->reply_max : REMOTE_REPLY_MAX;
+    size_t max;
 
+    if (transfer == NULL)
+        return remote_late_take(handle, len) ? len : 0;
+    max = transfer->request->reply_max ? transfer->request->reply_max : REMOTE_REPLY_MAX;
     if (len > max - transfer->body.len) {
         handle->too_large = true;
         return 0;
@@ -100,6 +103,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
     size_t len = size * count;
     char value[64];
 
+    if (transfer == NULL)
+        return len;
     if (len > 0 && (line[0] == '\r' || line[0] == '\n'))
         handle->head_read = true;
     else if (len > 5 && memcmp(line, "HTTP/", 5) == 0) /* another one begins: the last was 1xx */
@@ -251,6 +256,7 @@ void remote_handle_free(struct remote_handle *handle)
     curl_slist_free_all(handle->connect_to);
     remote_buf_clear(&handle->headers_text);
     remote_buf_clear(&handle->url);
+    remote_buf_clear(&handle->late_body); /* libcurl is through with it */
     free(handle);
 }
 
@@ -280,6 +286,16 @@ struct remote_handle *remote_handle_new(struct remote_unit *unit, struct remote_
 bool remote_handle_is_stale(const struct remote_handle *handle)
 {
     return handle->client_serial != remote_tls_client_serial(&handle->slot->tls);
+}
+
+/*
+ * libcurl closes the connection of a request of HTTP/1.1 that it gives up; of HTTP/2, versions from
+ * 8.0 on end the stream alone. But a connection that a firewall has forgotten would be found again
+ * by every request until TCP gives up on it.
+ */
+void remote_handle_close_behind(struct remote_handle *handle)
+{
+    curl_easy_setopt(handle->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 /* ---- one transfer ---- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of the HTTPS transport share: http.c drives units, http_handle.c sets up
- * libcurl's easy handles and requests, http_outcome.c says what a CURLcode means.
+ * libcurl's easy handles and requests, http_outcome.c says what a CURLcode means, http_late.c looks
+ * after answers that nobody waits for.
  */
 #ifndef REMOTE_HTTP_PRIVATE_H
 #define REMOTE_HTTP_PRIVATE_H
@@ -37,6 +38,10 @@ struct remote_handle { /* an easy handle, set up for one endpoint of one slot */
     bool used;       /* a transfer was begun: there may be a connection to use again */
     bool too_large;
     bool head_read; /* the blank line behind the header was seen */
+    bool late;      /* nobody waits for what is under way: http_late.c */
+    int64_t late_until_ms;
+    size_t late_left; /* bytes that it may still have */
+    struct remote_buf late_body;
     struct remote_handle *next;
 };
 
@@ -71,6 +76,19 @@ bool remote_handle_is_stale(const struct remote_handle *handle);
  */
 enum remote_rc remote_handle_begin(struct remote_handle *handle, struct remote_transfer *transfer,
                                    unsigned how);
+
+/* What is under way ends with its connection; choose_connection() resets it. */
+void remote_handle_close_behind(struct remote_handle *handle);
+
+/* ---- answers that nobody waits for any more ---- */
+/* Takes the handle away from its transfer, and the body from its request. False: it is to be given
+ * up, for it has not been sent, or is not to be sent twice. */
+bool remote_late_begin(struct remote_handle *handle);
+bool remote_late_take(struct remote_handle *handle, size_t len); /* false: too much of it */
+void remote_late_end(struct remote_handle *handle);              /* libcurl has ended it */
+void remote_late_give_up(struct remote_handle *handle);          /* and closes its connection */
+bool remote_late_is_any(const struct remote_unit *unit);
+void remote_late_check(struct remote_unit *unit); /* gives up those whose time is over */
 
 /* What came of a transfer that ended with this code: fills rc; err and lasting where it failed. */
 void remote_http_judge(struct remote_handle *handle, CURLcode code,

@@ -13,9 +13,9 @@
 
 struct remote_transfer { /* one attempt of one call */
     struct remote_slot *slot;
-    size_t endpoint; /* index into the slot's endpoints */
-    const struct remote_request *request;
-    int64_t deadline_ms; /* monotonic; the transport ends the transfer then */
+    size_t endpoint;                /* index into the slot's endpoints */
+    struct remote_request *request; /* cancel() may take its body */
+    int64_t deadline_ms;            /* monotonic; the transport ends the transfer then */
     /* results */
     enum remote_rc rc; /* REMOTE_OK: a whole reply was read */
     bool sent;         /* some of the request may have reached the service */

@@ -69,13 +69,22 @@ class CostTest(ZamaTestCase):
         self.zama.clear(fault)
 
     def test_connections_when_warm_then_few_are_new(self):
-        """That of an answer which is given up is closed, since a firewall may have forgotten it."""
+        """That of an answer which has not come by the next request is closed."""
         self.zama.reset()
         for _ in range(10):
             self.median()
         stats = self.zama.stats()
         self.assertLess(stats["connections"], 10 * ROUNDS)
         self.assertLessEqual(max(stats["most_by_party"].values()), 2)
+
+    def test_connections_when_parties_are_a_little_slower_then_they_keep_theirs(self):
+        for number in (3, 4):
+            self.zama.fault("slow", SYNC, 0, party=number, seconds=0.05)
+        self.zama.reset()
+        for _ in range(10):
+            self.session.decrypt(self.private, fhe(EUINT64), self.sealed)
+            time.sleep(0.3)
+        self.assertLess(self.zama.stats()["connections"], 5)
 
     def test_connections_when_dropped_or_sent_away_then_made_anew(self):
         for number in self.zama.parties:

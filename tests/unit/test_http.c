@@ -10,6 +10,7 @@
 static struct {
     const char *answer; /* to each request; NULL: none, ever */
     bool close_after;
+    atomic_int delay_ms; /* before each answer */
 } told;
 
 static bool read_request(int fd)
@@ -39,6 +40,7 @@ static void serve(int fd)
         atomic_fetch_add(&server.requests, 1);
         if (told.answer == NULL)
             continue;
+        usleep(1000 * (useconds_t)atomic_load(&told.delay_ms));
         if (send(fd, told.answer, strlen(told.answer), MSG_NOSIGNAL) < 0 || told.close_after)
             return;
     }
@@ -49,6 +51,7 @@ static int setup(void **state)
     (void)state;
     told.answer = GOOD;
     told.close_after = false;
+    told.delay_ms = 0;
     return start_server(serve) == 0 ? open_slot("http", "insecure_transport = yes\n") : -1;
 }
 
@@ -278,6 +281,72 @@ static void test_cancelled_transfer_leaves_the_unit_usable(void **state)
     assert_int_equal(exchange(&try, 2000), REMOTE_OK);
 }
 
+/* Asks, and gives the request up before there is an answer. */
+static void give_up(struct try *try)
+{
+    struct remote_unit *unit = NULL;
+    struct remote_error err = { 0 };
+    int before = server.requests;
+
+    assert_int_equal(slot->transport->acquire(slot, &unit, &err), REMOTE_OK);
+    assert_int_equal(slot->transport->start(unit, prepare(try, 2000), &err), REMOTE_OK);
+    while (server.requests == before)
+        assert_null(slot->transport->wait(unit, remote_now_ms() + 5));
+    slot->transport->cancel(unit, &try->transfer);
+    slot->transport->release(unit);
+}
+
+static void test_answer_that_nobody_waited_for_leaves_its_connection(void **state)
+{
+    TRY;
+
+    (void)state;
+    assert_int_equal(exchange(&try, 2000), REMOTE_OK);
+    for (int i = 0; i < 3; i++) {
+        told.delay_ms = 30;
+        give_up(&try);
+        usleep(150000); /* the answer has come when the unit is used next */
+        told.delay_ms = 0;
+        assert_int_equal(exchange(&try, 2000), REMOTE_OK);
+        assert_string_equal((char *)try.transfer.body.data, "ok");
+    }
+    assert_int_equal(server.connections, 1);
+}
+
+static void test_answer_that_nobody_waited_for_and_is_late_gets_no_second_connection(void **state)
+{
+    TRY;
+
+    (void)state;
+    assert_int_equal(exchange(&try, 2000), REMOTE_OK);
+    told.delay_ms = 300;
+    give_up(&try);
+    told.delay_ms = 0;
+    assert_int_equal(exchange(&try, 2000), REMOTE_OK);
+    assert_int_equal(server.connections, 2); /* the first was closed for it */
+    assert_int_equal(exchange(&try, 2000), REMOTE_OK);
+    assert_int_equal(server.connections, 2);
+}
+
+static void test_answer_that_nobody_waited_for_may_be_of_any_size(void **state)
+{
+    static char huge[(3 << 20) + 100];
+    TRY;
+
+    (void)state;
+    assert_int_equal(exchange(&try, 2000), REMOTE_OK);
+    snprintf(huge, 64, "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n", 3u << 20);
+    memset(huge + strlen(huge), 'x', 3 << 20);
+    told.answer = huge;
+    told.delay_ms = 30;
+    give_up(&try);
+    usleep(100000);
+    told.answer = GOOD;
+    told.delay_ms = 0;
+    assert_int_equal(exchange(&try, 2000), REMOTE_OK);
+    assert_string_equal((char *)try.transfer.body.data, "ok");
+}
+
 static void test_signals_and_mask_are_as_before(void **state)
 {
     TRY;
@@ -333,6 +402,9 @@ int main(void)
         TEST(test_dead_server_is_unavailable_and_nothing_was_sent),
         TEST(test_connection_that_died_while_idle_is_replaced),
         TEST(test_cancelled_transfer_leaves_the_unit_usable),
+        TEST(test_answer_that_nobody_waited_for_leaves_its_connection),
+        TEST(test_answer_that_nobody_waited_for_and_is_late_gets_no_second_connection),
+        TEST(test_answer_that_nobody_waited_for_may_be_of_any_size),
         TEST(test_signals_and_mask_are_as_before),
         TEST(test_child_uses_no_connection_of_its_parent),
     };
