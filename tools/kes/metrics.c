@@ -196,8 +196,10 @@ static void write_process(struct kesd_api *api, struct remote_buf *ret)
 
 /* ---- what KES does not tell ---- */
 
+/* Each name has one value: KES's own SDK gives up at two, whatever their labels. */
+
 struct row {
-    const char *name, *type, *help;
+    const char *name, *type, *help; /* name: behind that of the slot's part */
     double (*get)(struct remote_slot *slot);
 };
 
@@ -222,34 +224,25 @@ static double get_token_left(struct remote_slot *slot)
 
 /* clang-format off */
 static const struct row rows[] = {
-    { "hsmbridge_kes_slot_requests_total", "counter", "Requests to the slot's service.",
-      get_requests },
-    { "hsmbridge_kes_slot_retries_total", "counter", "Requests that were repeated.", get_retries },
-    { "hsmbridge_kes_slot_logins_total", "counter", "Logins to the slot's service.", get_logins },
-    { "hsmbridge_kes_slot_token_left_seconds", "gauge",
+    { "requests_total", "counter", "Requests to the slot's service.", get_requests },
+    { "retries_total", "counter", "Requests that were repeated.", get_retries },
+    { "logins_total", "counter", "Logins to the slot's service.", get_logins },
+    { "token_left_seconds", "gauge",
       "How long the service's token is good for; -1: it does not expire, or there is none.",
       get_token_left },
 };
 /* clang-format on */
 
-static void write_slots(struct kesd_api *api, const struct kesd_settings *settings,
-                        struct remote_buf *ret)
+static void write_slot(struct kesd_api *api, const char *part, const char *slot_name,
+                       struct remote_buf *ret)
 {
-    const char *names[] = { settings->slot, settings->vault_slot };
-    struct remote_slot *slots[ARRAY_SIZE(names)] = { NULL };
-    size_t count = 0;
+    struct remote_slot *slot = slot_name ? remote_core_find_slot(api->core, slot_name) : NULL;
+    char name[64];
 
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        struct remote_slot *slot = names[i] ? remote_core_find_slot(api->core, names[i]) : NULL;
-
-        if (slot && (count == 0 || slots[0] != slot))
-            slots[count++] = slot;
-    }
-    for (size_t r = 0; count > 0 && r < ARRAY_SIZE(rows); r++) {
-        head(ret, rows[r].name, rows[r].type, rows[r].help);
-        for (size_t i = 0; i < count; i++)
-            remote_buf_printf(ret, "%s{slot=\"%s\"} %.15g\n", rows[r].name,
-                              remote_slot_name(slots[i]), rows[r].get(slots[i]));
+    for (size_t i = 0; slot && i < ARRAY_SIZE(rows); i++) {
+        snprintf(name, sizeof(name), "hsmbridge_kes_%s_%s", part, rows[i].name);
+        head(ret, name, rows[i].type, rows[i].help);
+        remote_buf_printf(ret, "%s{slot=\"%s\"} %.15g\n", name, slot_name, rows[i].get(slot));
     }
 }
 
@@ -262,16 +255,17 @@ static void write_ours(struct kesd_api *api, struct remote_buf *ret)
     remote_buf_append_str(ret, "hsmbridge_kes_build_info{version=\"" HSMBRIDGE_VERSION "\"} 1\n");
     number(ret, "hsmbridge_kes_connections", "gauge", "Connections of clients.",
            atomic_load(&api->counters.connections));
-    head(ret, "hsmbridge_kes_requests_total", "counter",
-         "Requests that counted above: keys at hand, or store or slot to be waited for.");
-    remote_buf_printf(ret,
-                      "hsmbridge_kes_requests_total{key=\"at hand\"} %llu\n"
-                      "hsmbridge_kes_requests_total{key=\"waited for\"} %llu\n",
-                      value(&api->counters.at_once), value(&api->counters.waited));
+    number(ret, "hsmbridge_kes_requests_at_hand_total", "counter",
+           "Requests that counted above and waited for nothing.",
+           (double)value(&api->counters.at_once));
+    number(ret, "hsmbridge_kes_requests_waited_total", "counter",
+           "Requests that counted above and waited for store or slot.",
+           (double)value(&api->counters.waited));
     if (not_after != 0)
         number(ret, "hsmbridge_kes_certificate_not_after_seconds", "gauge",
                "When the server's certificate expires, in seconds since 1970.", (double)not_after);
-    write_slots(api, state->settings, ret);
+    write_slot(api, "slot", state->settings->slot, ret);
+    write_slot(api, "store", state->settings->vault_slot, ret);
     kesd_api_drop_state(state);
 }
 
