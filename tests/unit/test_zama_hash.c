@@ -13,7 +13,7 @@
 
 static void assert_keccak(const char *text, size_t times, const char *hash)
 {
-    struct remote_slice parts[300];
+    struct remote_slice parts[300] = { 0 };
     uint8_t ours[ZAMA_HASH_LEN], theirs[ZAMA_HASH_LEN];
 
     for (size_t i = 0; i < times; i++)
