@@ -9,10 +9,10 @@
  *         return PROVIDER_CALL(call, key->provider, validate(call, key, selection));
  *     }
  *
- * The macro enters the guard (remote/local/libctx.h), and on the way out raises call->err on the host's
- * error stack, once and outside the guard. Whatever calls the host (core BIOs, export, load and
- * passphrase callbacks) must be done outside the guard too: such functions do their own work in one
- * PROVIDER_CALL, keep the result, and call the host behind it.
+ * The macro enters the guard (remote/local/libctx.h), and on the way out raises call->err on the
+ * host's error stack, once and outside the guard. Whatever calls the host (core BIOs, export, load
+ * and passphrase callbacks) must be done outside the guard too: such functions do their own work in
+ * one PROVIDER_CALL, keep the result, and call the host behind it.
  *
  * OSSL_provider_init() and the query functions do not enter the guard, and touch neither
  * configuration nor network: the guard loads the host's openssl.cnf, which may be what is

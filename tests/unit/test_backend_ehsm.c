@@ -242,7 +242,8 @@ static void test_ciphertext_when_of_a_wrong_length_then_protocol(void **state)
     assert_refused(bytes_answer("ciphertext", 34), REMOTE_E_PROTOCOL, "34 bytes where 33");
     begin(REMOTE_OP_DECRYPT, REMOTE_KEY_AES, 256, REMOTE_ALG_AEAD);
     items[0].in = remote_slice_str("helloIIIIIIIIIIIITTTTTTTTTTTTTTTT");
-    assert_refused(bytes_answer("plaintext", 33), REMOTE_E_PROTOCOL, "33 bytes, which a ciphertext of 33 does not have");
+    assert_refused(bytes_answer("plaintext", 33), REMOTE_E_PROTOCOL,
+                   "33 bytes, which a ciphertext of 33 does not have");
 }
 
 /* The service answers success with as much of its memory as the modulus has. */

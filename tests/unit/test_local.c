@@ -153,10 +153,9 @@ static void test_verify_of_eddsa_takes_the_message(void **state)
 /* GM/T 0003.5-2012, annex A.2. */
 static void test_verify_of_sm2_when_of_the_standards_example_then_good(void **state)
 {
-    static const char spki[] =
-        "3059301306072a8648ce3d020106082a811ccf5501822d034200"
-        "0409f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020"
-        "ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13";
+    static const char spki[] = "3059301306072a8648ce3d020106082a811ccf5501822d034200"
+                               "0409f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020"
+                               "ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13";
     static const char signature[] =
         "f5a03b0648d2c4630eeac513e1bb81a15944da3827d5b74143ac7eaceee720b3"
         "b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa";
