@@ -38,7 +38,7 @@ class WeatherTest(AzureTestCase):
         self.azure.throttle("/keys/app/", retry_after=1, count=1)
         began = time.monotonic()
         self.assertEqual(len(sign()), 64)
-        self.assertGreaterEqual(time.monotonic() - began, 1.8)
+        self.assertGreaterEqual(time.monotonic() - began, 1)
 
     def test_sign_when_throttled_for_longer_than_the_timeout_then_says_how_long_at_once(self):
         sign = self.warm(timeout="2s")

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -51,10 +52,11 @@ def programs_path():
 
 
 def helm(*args, **options):
-    """A CompletedProcess. Nothing of the user's own configuration, no cluster."""
-    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-    return subprocess.run([helm_path(), *map(str, args)], env=env, capture_output=True, text=True,
-                          timeout=60, check=False, **options)
+    """A CompletedProcess. Nothing of the user's own configuration; what it caches is gone after."""
+    with tempfile.TemporaryDirectory() as home:
+        return subprocess.run([helm_path(), *map(str, args)], capture_output=True, text=True,
+                              env={"PATH": os.environ["PATH"], "HOME": home}, timeout=60,
+                              check=False, **options)
 
 
 class Rendered:
