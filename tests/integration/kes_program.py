@@ -125,10 +125,12 @@ class KesProgram:
 
     def connect(self, client="admin", timeout=20, **versions):
         """A TLS connection."""
+        return self.connect_with(self.client_context(client, **versions), timeout)
+
+    def connect_with(self, context, timeout=20):
         plain = socket.create_connection(("127.0.0.1", self.port), timeout)
         try:
-            return self.client_context(client, **versions).wrap_socket(plain,
-                                                                       server_hostname="localhost")
+            return context.wrap_socket(plain, server_hostname="localhost")
         except BaseException:
             plain.close()
             raise

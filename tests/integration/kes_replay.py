@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from harness import HarnessTestCase, TempConfig
 from double.tls import Authority
+from kes_h2 import H2Caller
 from kes_program import KesProgram
 from kes_recorded import POLICIES, STORED, RecordedCases, load
 from kes_server import Client, identity_of_file, make_certificate
@@ -242,6 +243,11 @@ class DirectoryTest(ReplayCase):
         self.run_cases(load("list-1024"), 6)
         names = self.kes.caller(self.clients["admin"]).json("GET", "/v1/key/list/k")
         self.assertEqual(names, {"names": ["k%04d" % number for number in range(1100)]})
+
+
+class DirectoryHttp2Test(DirectoryTest):
+    def caller_of(self, case):
+        return H2Caller(self.kes.url, self.kes.ca, self.clients[case["client"]])
 
 
 class DoorTest(ReplayCase):

@@ -74,17 +74,17 @@ class VersionTest(TlsCase):
             with self.subTest(args=args):
                 self.assertRegex(self.s_client(*args), pattern)
 
-    def test_http11_is_spoken_whatever_is_offered(self):
+    def test_http2_is_preferred_and_http11_spoken(self):
         self.serve()
-        for offered, chosen in ((["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1"),
-                                ([], None)):
+        for offered, chosen in ((["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"),
+                                (["h2"], "h2"), (["http/1.1"], "http/1.1"), ([], None)):
             context = self.kes.client_context()
             if offered:
                 context.set_alpn_protocols(offered)
             with socket.create_connection(("127.0.0.1", self.kes.port), 20) as plain, \
                     context.wrap_socket(plain, server_hostname="localhost") as conn:
                 self.assertEqual(conn.selected_alpn_protocol(), chosen)
-        self.assertIn("alert no application protocol", self.s_client("-alpn", "h2"))
+        self.assertIn("alert no application protocol", self.s_client("-alpn", "h3"))
 
     def test_nothing_is_negotiated_again_and_no_session_resumed(self):
         self.serve()

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "conn_private.h"
+#include "h2.h"
 #include "reply.h"
 #include "tls_client.h"
 
 #define HANDSHAKE_MS 5000
-#define WRITE_MS 15000 /* for a client to take an answer */
 #define LINGER_MS 2000
 #define GRACE_MS 1000  /* at the end, since the last answer */
 #define LEAN_MS 1000   /* silence after which buffers are given back */
@@ -62,6 +62,7 @@ void kesd_conn_end(struct kesd_conn *conn)
     conn->state = KESD_CONN_GONE;
     kesd_tail_close(conn->tail);
     conn->tail = NULL;
+    kesd_h2_close(conn);
     daemon_loop_remove(conn->lane->loop, &conn->source);
     unlink_conn(conn);
     if (!conn->posted)
@@ -152,7 +153,7 @@ void kesd_conn_send(struct kesd_conn *conn)
     if (outcome == BROKEN) {
         kesd_conn_end(conn);
     } else if (outcome == SOME_LEFT) {
-        kesd_conn_set_state(conn, KESD_CONN_WRITING, WRITE_MS);
+        kesd_conn_set_state(conn, KESD_CONN_WRITING, KESD_WRITE_MS);
     } else {
         kesd_conn_written(conn);
     }
@@ -193,19 +194,34 @@ static void yield_turn(struct kesd_conn *conn)
     daemon_mailbox_put(conn->lane->mailbox, &conn->job);
 }
 
+static void wait_for_more(struct kesd_conn *conn)
+{
+    daemon_loop_watch(conn->lane->loop, &conn->source, EPOLLIN);
+    if (conn->h2 != NULL)
+        kesd_h2_flush(conn);
+}
+
 static void read_failed(struct kesd_conn *conn, int n)
 {
     int error = SSL_get_error(conn->ssl, n);
 
     ERR_clear_error();
     if (error == SSL_ERROR_WANT_READ)
-        daemon_loop_watch(conn->lane->loop, &conn->source, EPOLLIN);
+        wait_for_more(conn);
     else if (error == SSL_ERROR_WANT_WRITE) /* an answer to the client's key update */
         daemon_loop_watch(conn->lane->loop, &conn->source, EPOLLIN | EPOLLOUT);
     else if (error == SSL_ERROR_ZERO_RETURN)
         kesd_conn_linger(conn);
     else
         kesd_conn_end(conn);
+}
+
+static void take(struct kesd_conn *conn, struct remote_slice bytes)
+{
+    if (conn->h2 != NULL)
+        kesd_h2_feed(conn, bytes, SSL_has_pending(conn->ssl) != 0);
+    else
+        kesd_conn_feed(conn, bytes);
 }
 
 static void read_requests(struct kesd_conn *conn)
@@ -220,7 +236,7 @@ static void read_requests(struct kesd_conn *conn)
             read_failed(conn, n);
             return;
         }
-        kesd_conn_feed(conn, remote_slice(lane->in, (size_t)n));
+        take(conn, remote_slice(lane->in, (size_t)n));
         if (conn->state != KESD_CONN_READING)
             return;
         if (!SSL_has_pending(conn->ssl)) {
@@ -240,7 +256,9 @@ void kesd_conn_resume(struct kesd_conn *conn)
         kesd_conn_end(conn);
         return;
     }
-    if (rest.len > 0)
+    if (conn->h2 != NULL)
+        kesd_h2_flush(conn);
+    else if (rest.len > 0)
         kesd_conn_feed(conn, remote_buf_slice(&rest));
     if (conn->state == KESD_CONN_READING)
         read_requests(conn);
@@ -269,14 +287,22 @@ static void handshake_failed(struct kesd_conn *conn)
     kesd_conn_linger(conn);
 }
 
+static void meet(struct kesd_conn *conn)
+{
+    kesd_tls_identify(conn->ssl, &conn->request);
+    kesd_conn_idle(conn);
+    if (kesd_tls_has_h2(conn->ssl) && !kesd_h2_open(conn))
+        kesd_conn_end(conn);
+    if (conn->state == KESD_CONN_READING)
+        read_requests(conn);
+}
+
 static void shake_hands(struct kesd_conn *conn)
 {
     int n = SSL_do_handshake(conn->ssl), error;
 
     if (n == 1) {
-        kesd_tls_identify(conn->ssl, &conn->request);
-        kesd_conn_idle(conn);
-        read_requests(conn);
+        meet(conn);
         return;
     }
     error = SSL_get_error(conn->ssl, n);
@@ -347,6 +373,8 @@ static void grow_lean(struct kesd_conn *conn, int64_t now_ms)
 
 void kesd_conn_tick(struct kesd_conn *conn, int64_t now_ms)
 {
+    if (conn->h2 != NULL && conn->state == KESD_CONN_READING)
+        kesd_h2_tick(conn, now_ms);
     if (now_ms < conn->deadline_ms)
         grow_lean(conn, now_ms);
     else if (conn->state == KESD_CONN_READING)
@@ -374,6 +402,8 @@ void kesd_conn_drain(struct kesd_conn *conn)
 {
     if (conn->state == KESD_CONN_HANDSHAKE) {
         kesd_conn_end(conn);
+    } else if (conn->h2 != NULL) {
+        kesd_h2_drain(conn);
     } else if (conn->state == KESD_CONN_STREAMING) {
         kesd_conn_end_stream(conn);
     } else if (conn->state == KESD_CONN_READING && conn->http.state == KESD_HTTP_EMPTY) {

@@ -5,11 +5,6 @@
 #include "conn_private.h"
 #include "reply.h"
 
-#define IDLE_MS 90000            /* between requests */
-#define HEADER_MS 5000           /* from a request's first byte */
-#define BODY_MS 15000            /* from the end of its headers */
-#define NEVER_MS (INT64_MAX / 2) /* workers have limits of their own; a follower may be silent */
-
 /* ---- answers ---- */
 
 static void write_response(struct kesd_conn *conn, struct kesd_response *response)
@@ -78,8 +73,10 @@ static void refuse(struct kesd_conn *conn, int status, const char *text)
 /* What follows when all of an answer is with the client. */
 void kesd_conn_written(struct kesd_conn *conn)
 {
-    if (conn->tail != NULL && !conn->close) {
-        kesd_conn_set_state(conn, KESD_CONN_STREAMING, NEVER_MS);
+    if (conn->h2 != NULL) {
+        kesd_conn_set_state(conn, KESD_CONN_READING, KESD_IDLE_MS);
+    } else if (conn->tail != NULL && !conn->close) {
+        kesd_conn_set_state(conn, KESD_CONN_STREAMING, KESD_NEVER_MS);
         if (conn->lane->draining)
             kesd_conn_end_stream(conn);
         else
@@ -88,7 +85,7 @@ void kesd_conn_written(struct kesd_conn *conn)
         kesd_conn_linger(conn);
     } else if (conn->http.state == KESD_HTTP_WHOLE) {
         kesd_http_next(&conn->http);
-        kesd_conn_set_state(conn, KESD_CONN_READING, IDLE_MS);
+        kesd_conn_set_state(conn, KESD_CONN_READING, KESD_IDLE_MS);
     } else {
         kesd_conn_idle(conn); /* it was told to go on with its request */
     }
@@ -133,7 +130,7 @@ static void let_work(struct kesd_conn *conn)
     conn->request.body = conn->http.body.slice;
     conn->job = (struct daemon_job){ work, done, NULL, conn->lane->mailbox };
     conn->posted = true;
-    kesd_conn_set_state(conn, KESD_CONN_WORKING, NEVER_MS);
+    kesd_conn_set_state(conn, KESD_CONN_WORKING, KESD_NEVER_MS);
     if (daemon_pool_submit(conn->lane->service->pool, &conn->job))
         return;
     conn->posted = false;
@@ -162,9 +159,9 @@ static void answer(struct kesd_conn *conn)
 void kesd_conn_idle(struct kesd_conn *conn)
 {
     static const int64_t timeout_ms[] = {
-        [KESD_HTTP_EMPTY] = IDLE_MS,
-        [KESD_HTTP_HEADER] = HEADER_MS,
-        [KESD_HTTP_BODY] = BODY_MS,
+        [KESD_HTTP_EMPTY] = KESD_IDLE_MS,
+        [KESD_HTTP_HEADER] = KESD_HEADER_MS,
+        [KESD_HTTP_BODY] = KESD_BODY_MS,
     };
     enum kesd_http_state state = conn->http.state;
 

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between conn.c (bytes and time) and conn_answer.c (requests and answers). */
+/* Between conn.c (bytes and time), conn_answer.c (requests and answers of HTTP/1.1) and h2.c. */
 #ifndef KESD_CONN_PRIVATE_H
 #define KESD_CONN_PRIVATE_H
 
 #include "conn.h"
 #include "http.h"
 #include "tail.h"
+
+#define KESD_IDLE_MS 90000  /* between requests */
+#define KESD_HEADER_MS 5000 /* from a request's first byte */
+#define KESD_BODY_MS 15000  /* from the end of its headers */
+#define KESD_WRITE_MS 15000 /* for a client to take an answer */
+#define KESD_NEVER_MS                                                                              \
+    (INT64_MAX / 2) /* workers have limits of their own; a follower may be silent */
 
 enum kesd_conn_state {
     KESD_CONN_HANDSHAKE,
@@ -36,6 +43,7 @@ struct kesd_conn {
     struct remote_buf out;         /* what the client has not taken yet */
     size_t out_at;
     struct kesd_tail *tail;
+    struct kesd_h2 *h2; /* NULL: HTTP/1.1 */
 };
 
 /* ---- conn.c ---- */

@@ -62,3 +62,12 @@ void kesd_tls_identify(const SSL *ssl, struct kesd_request *ret)
     if (count == 1)
         set_identity(found, ret);
 }
+
+bool kesd_tls_has_h2(const SSL *ssl)
+{
+    const unsigned char *name;
+    unsigned len;
+
+    SSL_get0_alpn_selected(ssl, &name, &len);
+    return remote_slice_equal(remote_slice(name, len), remote_slice_str("h2"));
+}

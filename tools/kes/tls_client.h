@@ -12,5 +12,7 @@ bool kesd_tls_is_client(const X509 *cert);
 
 /* After the handshake: fills in certificate, identity and expires_s. */
 void kesd_tls_identify(const SSL *ssl, struct kesd_request *ret);
+/* It wants to speak HTTP/2. */
+bool kesd_tls_has_h2(const SSL *ssl);
 
 #endif

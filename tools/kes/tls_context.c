@@ -168,11 +168,11 @@ static enum remote_rc ask_clients(SSL_CTX *ctx, const struct kesd_tls_files *fil
 
 /* ---- the context ---- */
 
-/* RFC 7301. Who offers HTTP/2 as well gets 1.1; who offers nothing does, too. */
+/* RFC 7301. Who offers HTTP/2 gets it; who offers nothing speaks HTTP/1.1. */
 static int choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
                            const unsigned char *offered, unsigned len, void *arg)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
     unsigned char *chosen;
 
     (void)ssl, (void)arg;
