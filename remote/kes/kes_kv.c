@@ -5,10 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "remote/document.h"
 #include "remote/encode.h"
+#include "remote/gate.h"
 #include "remote/json.h"
+
+#define SETTLE_MS 50 /* longer than Vault takes from its look to its write */
 
 static enum remote_rc out_of_memory(struct remote_error *err)
 {
@@ -140,6 +144,33 @@ static enum remote_rc refuse_existing(const struct kes_kv *kv, const char *name,
     return rc;
 }
 
+/* Holds no fork up meanwhile. */
+static void settle(void)
+{
+    const struct timespec pause = { 0, SETTLE_MS * 1000000L };
+    unsigned depth = remote_gate_step_out();
+
+    nanosleep(&pause, NULL);
+    remote_gate_step_in(depth);
+}
+
+/*
+ * Version 1 looks whether an entry is there before it asks the policy, and writes after that: of
+ * two that write at once both may be let through, and the later replaces the earlier. So whoever
+ * wrote looks, a moment later, whose entry it is.
+ */
+static enum remote_rc refuse_replaced(const struct kes_kv *kv, const char *name,
+                                      struct remote_slice text, struct remote_error *err)
+{
+    CLEANUP(remote_secret_clear) struct remote_secret now = { 0 };
+
+    settle();
+    REMOTE_TRY(kes_kv_read(kv, name, &now, err));
+    if (!remote_secret_equal(&now, text))
+        return REMOTE_FAIL(err, REMOTE_E_EXISTS, "'%s' was made by another at the same time", name);
+    return REMOTE_OK;
+}
+
 enum remote_rc kes_kv_create(const struct kes_kv *kv, const char *name, struct remote_slice text,
                              struct remote_error *err)
 {
@@ -149,6 +180,8 @@ enum remote_rc kes_kv_create(const struct kes_kv *kv, const char *name, struct r
     if (!kv->versioned) /* version 2 has check-and-set: one request, one winner */
         REMOTE_TRY(refuse_existing(kv, name, err));
     rc = write_entry(kv, name, text, &why);
+    if (rc == REMOTE_OK && !kv->versioned)
+        return refuse_replaced(kv, name, text, err);
     if (rc == REMOTE_E_RIGHTS) /* what a policy without `update` says when there is one already */
         REMOTE_TRY(refuse_existing(kv, name, err));
     if (rc != REMOTE_OK && err != NULL)

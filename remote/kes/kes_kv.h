@@ -29,8 +29,9 @@ void kes_kv_clear(struct kes_kv *kv);
 enum remote_rc kes_kv_read(const struct kes_kv *kv, const char *name, struct remote_secret *ret,
                            struct remote_error *err) REMOTE_MUST_CHECK;
 /*
- * Makes an entry, and never replaces one. Version 1 cannot promise that itself: it looks first, and
- * of two that then write at once the second is refused only by a policy without `update`.
+ * Makes an entry, and never replaces one. Version 1 cannot promise that itself: it looks first, of
+ * two that then write at once most often the second is refused, by a policy without `update`, and
+ * whoever has written looks again a moment later.
  * REMOTE_E_EXISTS. REMOTE_E_DATA: what stands there is no entry of a KES.
  */
 enum remote_rc kes_kv_create(const struct kes_kv *kv, const char *name, struct remote_slice text,

@@ -5,6 +5,7 @@ beside it, with a second one of its own, clear, wrapped and sealed, and while Va
 
 import base64
 import json
+import threading
 import time
 import unittest
 
@@ -161,6 +162,30 @@ class ReplicasTest(VaultCase):
         for number in range(ROUNDS):
             replies = self.race([kes.admin] * 8, "PUT", "/v1/key/create/race-%d" % number)
             self.assertEqual(sorted(reply.status for reply in replies), [200] + [400] * 7)
+
+    def replace_once_it_is_there(self, path, record):
+        """What another server does that Vault has let through at the same moment."""
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            if self.vault.request("GET", path).status == 200:
+                self.vault.write(path, record)
+                return
+
+    def test_name_when_replaced_at_the_same_moment_then_not_said_to_be_made(self):
+        """Version 1 looks first and writes then, whatever the policy says."""
+        kes = self.on_vault("1")
+        kes.admin.create("other")
+        record = self.stored_in_vault("1", "other")
+        replies = []
+        for number in range(8):  # a busy machine may miss the moment now and then
+            name = "race-%d" % number
+            other = threading.Thread(target=self.replace_once_it_is_there, args=(
+                "kv1/%s/%s" % (self.prefix, name), {name: record}))
+            other.start()
+            replies.append(kes.admin.call("PUT", "/v1/key/create/" + name))
+            other.join()
+        self.assertIn((400, b"key already exists"),
+                      [(reply.status, reply.body[12:30]) for reply in replies], replies)
 
     def test_sealed_records_are_both_replicas(self):
         self.config.slot("kek", self.vault)
