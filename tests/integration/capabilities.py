@@ -150,6 +150,7 @@ class CapabilityTestCase(ConsumerTestCase):
     def test_capabilities_when_run_on_each_token_then_differences_have_reasons(self):
         offered = [name for name in CAPABILITIES if getattr(self, "can_" + name, None)]
         answers = {target.name: self._run_on(target, offered) for target in self.targets}
+        self._ask_again(answers)
         if all(list(found) == offered for found in answers.values()):  # else it has failed
             self.assert_reasons(answers)
             self._record(answers)
@@ -162,6 +163,15 @@ class CapabilityTestCase(ConsumerTestCase):
             with self.subTest(name, token=target.name):
                 answers[name] = self._answer(getattr(self, "can_" + name))
         return answers
+
+    def _ask_again(self, answers):
+        """What differs without a reason, once more: of pkcs11-tool behind p11-kit's proxy one run in
+        six has had a "cannot create EVP_PKEY" for a key that it reads the next moment."""
+        for target in self.targets[1:]:
+            for name, said in answers[target.name].items():
+                if said != answers["softhsm"].get(name) and \
+                        not find_reason(self.client, target.name, name):
+                    answers[target.name].update(self._run_on(target, [name]))
 
     def _answer(self, attempt):
         self.setUp()
