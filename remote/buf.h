@@ -37,6 +37,16 @@ static inline struct remote_slice remote_slice(const void *data, size_t len)
 {
     return (struct remote_slice){ data, len };
 }
+/* Takes the first len bytes off *from. False: it has fewer; nothing is taken. */
+static inline bool remote_slice_take(struct remote_slice *from, size_t len,
+                                     struct remote_slice *ret)
+{
+    if (len > from->len)
+        return false;
+    *ret = remote_slice(from->data, len);
+    *from = remote_slice(from->data + len, from->len - len);
+    return true;
+}
 struct remote_slice remote_slice_str(const char *text);                /* without the NUL */
 bool remote_slice_equal(struct remote_slice a, struct remote_slice b); /* not constant-time */
 /* For MACs and other secrets: takes as long as `theirs` is, whatever the bytes are. */

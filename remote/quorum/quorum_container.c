@@ -230,20 +230,11 @@ enum remote_rc remote_quorum_write(const struct remote_quorum_header *header,
 /* ---- reading ---- */
 
 /* Takes len bytes off the front; false when there are fewer. */
-static bool take(struct remote_slice *in, size_t len, struct remote_slice *ret)
-{
-    if (in->len < len)
-        return false;
-    *ret = remote_slice(in->data, len);
-    *in = remote_slice(in->data + len, in->len - len);
-    return true;
-}
-
 static bool take_copy(struct remote_slice *in, unsigned char *to, size_t len)
 {
     struct remote_slice bytes;
 
-    if (!take(in, len, &bytes))
+    if (!remote_slice_take(in, len, &bytes))
         return false;
     memcpy(to, bytes.data, len);
     return true;
@@ -254,7 +245,7 @@ static bool take_number(struct remote_slice *in, unsigned bytes, uint32_t *ret)
     struct remote_slice digits;
     uint32_t number = 0;
 
-    if (!take(in, bytes, &digits))
+    if (!remote_slice_take(in, bytes, &digits))
         return false;
     for (size_t i = 0; i < digits.len; i++)
         number = number << 8 | digits.data[i];
@@ -274,7 +265,7 @@ static bool take_entry(struct remote_slice *in, struct remote_quorum_entry *entr
     entry->how = (enum remote_quorum_how)how;
     entry->version = version;
     return x != 0 && how >= REMOTE_QUORUM_AEAD && how <= REMOTE_QUORUM_OAEP_1 &&
-           len <= REMOTE_QUORUM_SEALED_MAX && take(in, len, &entry->sealed);
+           len <= REMOTE_QUORUM_SEALED_MAX && remote_slice_take(in, len, &entry->sealed);
 }
 
 /* Two entries of one member would let it answer twice; two of one share, be counted twice. */
@@ -321,7 +312,8 @@ enum remote_rc remote_quorum_read(struct remote_slice container, struct remote_q
     struct remote_slice rest = container, magic, body;
     uint32_t version, size;
 
-    if (!take(&rest, strlen(MAGIC), &magic) || memcmp(magic.data, MAGIC, magic.len) != 0)
+    if (!remote_slice_take(&rest, strlen(MAGIC), &magic) ||
+        memcmp(magic.data, MAGIC, magic.len) != 0)
         return REMOTE_FAIL(err, REMOTE_E_DATA, "not a container of a quorum slot");
     if (!take_number(&rest, 1, &version) || version != VERSION)
         return REMOTE_FAIL(err, REMOTE_E_DATA,
@@ -329,8 +321,8 @@ enum remote_rc remote_quorum_read(struct remote_slice container, struct remote_q
                            VERSION);
     if (!take_number(&rest, 4, &size) || size < FIXED + REMOTE_QUORUM_HASH ||
         size > container.len ||
-        !take(&rest, size - (container.len - rest.len) - REMOTE_QUORUM_HASH, &body) ||
-        !take(&rest, REMOTE_QUORUM_HASH, &header.mac) || !read_header(body, &header))
+        !remote_slice_take(&rest, size - (container.len - rest.len) - REMOTE_QUORUM_HASH, &body) ||
+        !remote_slice_take(&rest, REMOTE_QUORUM_HASH, &header.mac) || !read_header(body, &header))
         return REMOTE_FAIL(err, REMOTE_E_DATA, "a quorum container that is truncated or malformed");
     header.authenticated = remote_slice(container.data, size - REMOTE_QUORUM_HASH);
     *ret = header;
@@ -414,7 +406,7 @@ enum remote_rc remote_quorum_open(const struct remote_quorum_header *header,
 {
     struct remote_slice nonce;
 
-    if (content.len < NONCE + TAG || !take(&content, NONCE, &nonce))
+    if (content.len < NONCE + TAG || !remote_slice_take(&content, NONCE, &nonce))
         return REMOTE_FAIL(err, REMOTE_E_DATA, "a quorum container that is truncated or malformed");
     return run_content(header, key, nonce, content, aad, false, ret_plain, err);
 }

@@ -79,25 +79,16 @@ static const struct {
 };
 /* clang-format on */
 
-static bool take(struct remote_slice *in, size_t len, struct remote_slice *ret)
-{
-    if (len > in->len)
-        return false;
-    *ret = remote_slice(in->data, len);
-    *in = remote_slice(in->data + len, in->len - len);
-    return true;
-}
-
 static bool take_string(struct remote_slice *in, struct remote_slice *ret)
 {
     struct remote_slice number;
     uint64_t len = 0;
 
-    if (!take(in, NUMBER_LEN, &number))
+    if (!remote_slice_take(in, NUMBER_LEN, &number))
         return false;
     for (size_t i = NUMBER_LEN; i-- > 0;)
         len = len << 8 | number.data[i];
-    return len <= in->len && take(in, (size_t)len, ret);
+    return len <= in->len && remote_slice_take(in, (size_t)len, ret);
 }
 
 /* Version of the header, versioning mode with its own version, name of the type. */
@@ -105,7 +96,7 @@ bool zama_format_detect(struct remote_slice ciphertext, enum zama_format *ret)
 {
     struct remote_slice rest = ciphertext, version, mode, name;
 
-    if (!take_string(&rest, &version) || !take(&rest, MODE_LEN, &mode) ||
+    if (!take_string(&rest, &version) || !remote_slice_take(&rest, MODE_LEN, &mode) ||
         !take_string(&rest, &version) || !take_string(&rest, &name))
         return false;
     for (size_t i = 0; i < ARRAY_SIZE(formats); i++)

@@ -58,36 +58,27 @@ static bool read_json(struct remote_slice sealed, struct remote_buf *ret)
 #define STR_8 0xd9 /* str 16 and str 32 follow */
 #define BIN_8 0xc4 /* bin 16 and bin 32 follow */
 
-static bool take(struct remote_slice *from, size_t len, struct remote_slice *ret)
-{
-    if (len > from->len)
-        return false;
-    *ret = remote_slice(from->data, len);
-    *from = remote_slice(from->data + len, from->len - len);
-    return true;
-}
-
 /* A length of 1, 2 or 4 bytes, as the type says, and so many bytes. */
 static bool take_sized(struct remote_slice *from, unsigned power, struct remote_slice *ret)
 {
     struct remote_slice digits;
     size_t len = 0;
 
-    if (power > 2 || !take(from, (size_t)1 << power, &digits))
+    if (power > 2 || !remote_slice_take(from, (size_t)1 << power, &digits))
         return false;
     for (size_t i = 0; i < digits.len; i++)
         len = len << 8 | digits.data[i];
-    return take(from, len, ret);
+    return remote_slice_take(from, len, ret);
 }
 
 static bool take_str(struct remote_slice *from)
 {
     struct remote_slice type, text;
 
-    if (!take(from, 1, &type))
+    if (!remote_slice_take(from, 1, &type))
         return false;
     if ((type.data[0] & ~FIXSTR_MAX) == FIXSTR)
-        return take(from, type.data[0] & FIXSTR_MAX, &text);
+        return remote_slice_take(from, type.data[0] & FIXSTR_MAX, &text);
     return type.data[0] >= STR_8 && take_sized(from, type.data[0] - STR_8, &text);
 }
 
@@ -95,7 +86,7 @@ static bool take_bin(struct remote_slice *from, struct remote_slice *ret)
 {
     struct remote_slice type;
 
-    return take(from, 1, &type) && type.data[0] >= BIN_8 &&
+    return remote_slice_take(from, 1, &type) && type.data[0] >= BIN_8 &&
            take_sized(from, type.data[0] - BIN_8, ret);
 }
 
@@ -104,7 +95,7 @@ static bool read_msgpack(struct remote_slice sealed, struct remote_buf *ret)
     struct parts parts = { 0 };
     struct remote_slice array;
 
-    return take(&sealed, 1, &array) && take_str(&sealed) && take_str(&sealed) &&
+    return remote_slice_take(&sealed, 1, &array) && take_str(&sealed) && take_str(&sealed) &&
            take_bin(&sealed, &parts.iv) && take_bin(&sealed, &parts.nonce) &&
            take_bin(&sealed, &parts.body) && sealed.len == 0 && put_together(&parts, ret);
 }

@@ -20,21 +20,12 @@ bool kesd_is_sealed(struct remote_slice text)
     return text.len >= MAGIC_LEN && memcmp(text.data, MAGIC, MAGIC_LEN) == 0;
 }
 
-static bool take(struct remote_slice *from, size_t len, struct remote_slice *ret)
-{
-    if (len > from->len)
-        return false;
-    *ret = remote_slice(from->data, len);
-    *from = remote_slice(from->data + len, from->len - len);
-    return true;
-}
-
 static bool take_number(struct remote_slice *from, size_t len, unsigned *ret)
 {
     struct remote_slice bytes;
     unsigned number = 0;
 
-    if (!take(from, len, &bytes))
+    if (!remote_slice_take(from, len, &bytes))
         return false;
     for (size_t i = 0; i < len; i++)
         number = number << 8 | bytes.data[i];
@@ -46,7 +37,7 @@ static bool take_sized(struct remote_slice *from, struct remote_slice *ret)
 {
     unsigned len;
 
-    return take_number(from, 2, &len) && take(from, len, ret);
+    return take_number(from, 2, &len) && remote_slice_take(from, len, ret);
 }
 
 bool kesd_sealed_read(struct remote_slice bytes, struct kesd_sealed *ret)
@@ -59,7 +50,7 @@ bool kesd_sealed_read(struct remote_slice bytes, struct kesd_sealed *ret)
         !take_sized(&rest, &sealed.key_name) || !take_sized(&rest, &sealed.record_key))
         return false;
     sealed.head = remote_slice(bytes.data, bytes.len - rest.len);
-    if (!take(&rest, NONCE, &sealed.nonce) || rest.len < TAG)
+    if (!remote_slice_take(&rest, NONCE, &sealed.nonce) || rest.len < TAG)
         return false;
     sealed.body = rest;
     *ret = sealed;

@@ -45,28 +45,19 @@ struct kms_local_keks {
 
 /* ---- bytes ---- */
 
-static bool take(struct remote_slice *rest, size_t len, struct remote_slice *ret)
-{
-    if (rest->len < len)
-        return false;
-    *ret = remote_slice(rest->data, len);
-    rest->data += len;
-    rest->len -= len;
-    return true;
-}
-
 bool kms_local_kek_split(struct remote_slice cipher, struct kms_local_cipher *ret)
 {
     struct remote_slice rest = cipher, magic, form, len;
 
-    if (!take(&rest, KMS_LOCAL_KEK_MAGIC_LEN, &magic) ||
+    if (!remote_slice_take(&rest, KMS_LOCAL_KEK_MAGIC_LEN, &magic) ||
         memcmp(magic.data, KMS_LOCAL_KEK_MAGIC, KMS_LOCAL_KEK_MAGIC_LEN) != 0 ||
-        !take(&rest, 1, &form) || !take(&rest, ID_LEN, &ret->key_id) || !take(&rest, 2, &len) ||
-        !take(&rest, (size_t)len.data[0] << 8 | len.data[1], &ret->wrapped))
+        !remote_slice_take(&rest, 1, &form) || !remote_slice_take(&rest, ID_LEN, &ret->key_id) ||
+        !remote_slice_take(&rest, 2, &len) ||
+        !remote_slice_take(&rest, (size_t)len.data[0] << 8 | len.data[1], &ret->wrapped))
         return false;
     ret->form = (enum kms_form)form.data[0];
     ret->head = remote_slice(cipher.data, cipher.len - rest.len);
-    if (!take(&rest, NONCE, &ret->nonce) || rest.len < TAG)
+    if (!remote_slice_take(&rest, NONCE, &ret->nonce) || rest.len < TAG)
         return false;
     ret->body = rest;
     return ret->form >= KMS_FORM_AEAD && ret->form <= KMS_FORM_OAEP_1;
