@@ -3,7 +3,7 @@
 """Ethereum's own library, eth-account, on what parties of Zama's KMS sign: the EIP-712 hash of an
 answer, and the address of a key.
 
-It is not in Debian: this program goes on in an environment that has the versions below
+It is not in Debian: this program goes on in an environment that has the versions of zama_client.py
 (../services/environments.py).
 """
 
@@ -14,14 +14,8 @@ import unittest
 
 import harness  # puts ../services on the path
 import environments
+from zama_client import REQUIREMENTS
 
-REQUIREMENTS = [
-    "eth-account==0.14.0", "annotated-types==0.8.0", "bitarray==3.12.3", "ckzg==2.1.8",
-    "cytoolz==1.2.0", "eth-abi==6.0.0", "eth-hash==0.8.0", "eth-keyfile==0.10.0",
-    "eth-keys==0.8.0", "eth-rlp==3.0.0", "eth-typing==6.0.0", "eth-utils==6.0.0",
-    "hexbytes==2.0.0", "parsimonious==0.10.0", "py-ecc==8.0.0", "pycryptodome==3.24.1",
-    "pydantic==2.14.4", "pydantic-core==2.50.5", "regex==2026.11.19", "rlp==5.0.0",
-    "toolz==1.2.0", "typing-extensions==4.16.0", "typing-inspection==0.4.5"]
 CASES = 1000
 SEED = 712
 WIDTHS = (1, 2, 4, 8, 16, 20, 32)  # bytes of a plaintext
@@ -100,5 +94,5 @@ class EthAccountTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    environments.enter("eth", REQUIREMENTS)
+    environments.enter("zama", REQUIREMENTS)
     unittest.main(verbosity=2)
